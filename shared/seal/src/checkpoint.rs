@@ -1,0 +1,76 @@
+//! Checkpoints of the public log and the cosignatures of witnesses (C2SP tlog-checkpoint and tlog-cosignature).
+
+use std::fmt;
+
+use crate::encoding::{base64_encode, base64_hash, decimal};
+use crate::hash::Hash;
+use crate::note::{KeyKind, NoteSignature, SignedNote, Signer, VerifierKey, check_key_name};
+use crate::refused::{Code, Refused, Result, ensure};
+
+/// The state of a log: how many entries it has, and their tree's root. Extension lines are not allowed here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The log's origin.
+    pub origin: String,
+    /// The number of entries, at most 2^63 − 1.
+    pub size: u64,
+    /// The root of the SHA-256 tree over them.
+    pub root: Hash,
+}
+
+impl fmt::Display for Checkpoint {
+    /// The text that is signed: three lines.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}\n{}\n", self.origin, self.size, base64_encode(self.root.as_bytes()))
+    }
+}
+
+impl Checkpoint {
+    /// Reads a note's text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let malformed = || Refused::new(Code::CheckpointMalformed);
+        let lines: Vec<_> = text.strip_suffix('\n').ok_or_else(malformed)?.split('\n').collect();
+        let [origin, size, root] = lines[..] else { return Err(malformed()) };
+        check_key_name(origin).map_err(|_| malformed())?;
+        let size = decimal(size).ok_or_else(malformed)?;
+        Ok(Self { origin: origin.into(), size, root: base64_hash(root)? })
+    }
+
+    /// The checkpoint as a note signed by its log. The signer has to be one for logs, named as the origin.
+    pub fn sign(&self, log: &Signer) -> Result<SignedNote> {
+        ensure(log.kind() == KeyKind::Ed25519, Code::KeyKind)?;
+        ensure(log.name() == self.origin, Code::KeyName)?;
+        let text = self.to_string();
+        let signatures = vec![log.sign(&[], text.as_bytes())];
+        Ok(SignedNote { text, signatures })
+    }
+}
+
+/// What an Ed25519 cosignature is over.
+fn cosigned(text: &str, time: u64) -> String {
+    format!("cosignature/v1\ntime {time}\n{text}")
+}
+
+/// A witness's cosignature of a checkpoint's text, made at `time` (POSIX seconds). The signer has to be one for
+/// witnesses.
+pub fn cosign(witness: &Signer, text: &str, time: u64) -> Result<NoteSignature> {
+    ensure(witness.kind() == KeyKind::Cosignature, Code::KeyKind)?;
+    Ok(witness.sign(&time.to_be_bytes(), cosigned(text, time).as_bytes()))
+}
+
+/// Verifies a log's signature of a checkpoint's text.
+pub fn verify_log_signature(key: &VerifierKey, text: &str, line: &NoteSignature) -> Result<()> {
+    let holds = key.kind() == KeyKind::Ed25519 && key.verifies(text.as_bytes(), &line.signature);
+    ensure(line.is_by(key) && holds, Code::LogSignature)
+}
+
+/// Verifies a witness's cosignature of a checkpoint's text; gives back its time in POSIX seconds, at most 2^63 − 1.
+pub fn verify_cosignature(key: &VerifierKey, text: &str, line: &NoteSignature) -> Result<u64> {
+    let refused = || Refused::new(Code::Cosignature);
+    ensure(key.kind() == KeyKind::Cosignature && line.is_by(key), Code::Cosignature)?;
+    let (time, signature) = line.signature.split_first_chunk().ok_or_else(refused)?;
+    let time = u64::from_be_bytes(*time);
+    let in_range = time <= i64::MAX.unsigned_abs();
+    ensure(in_range && key.verifies(cosigned(text, time).as_bytes(), signature), Code::Cosignature)?;
+    Ok(time)
+}

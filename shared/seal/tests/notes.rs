@@ -1,0 +1,237 @@
+//! Notes, keys and policies at their edges: kinds of keys, counts of signatures, quorum times.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use trialseal_seal::Code;
+use trialseal_seal::checkpoint::{Checkpoint, cosign, verify_cosignature, verify_log_signature};
+use trialseal_seal::hash::{Hash, sha256};
+use trialseal_seal::note::{
+    KeyKind, MAX_NOTE_BYTES, MAX_SIGNATURES, NoteSignature, SignedNote, Signer, VerifierKey,
+};
+use trialseal_seal::policy::Policy;
+
+const ORIGIN: &str = "ledger.example.org/main";
+
+fn log() -> Signer {
+    Signer::new(ORIGIN, KeyKind::Ed25519, &[1; 32]).expect("log")
+}
+
+fn witness(number: u8) -> Signer {
+    Signer::new(&format!("witness.example.org/{number}"), KeyKind::Cosignature, &[100 + number; 32])
+        .expect("witness")
+}
+
+fn checkpoint() -> Checkpoint {
+    Checkpoint { origin: ORIGIN.into(), size: 7, root: sha256(b"root") }
+}
+
+/// A note that witnesses cosigned at these times.
+fn note(times: &[(u8, u64)]) -> SignedNote {
+    let mut note = checkpoint().sign(&log()).expect("signed");
+    let text = note.text.clone();
+    let lines = times.iter().map(|(number, time)| cosign(&witness(*number), &text, *time).expect("cosigned"));
+    note.signatures.extend(lines);
+    note
+}
+
+/// A policy over witnesses 0 to 3 with these further lines.
+fn policy(lines: &str) -> Policy {
+    let witness = |number| format!("witness w{number} {}\n", witness(number).verifier_key());
+    let witnesses = [0, 1, 2, 3].map(witness).concat();
+    Policy::parse(&format!("log {}\n{witnesses}{lines}", log().verifier_key())).expect("policy")
+}
+
+/// `<name>+<id>+<base64>` of any bytes.
+fn key_text(name: &str, typed_key: &[u8]) -> String {
+    use base64::Engine as _;
+    let id = sha256(&[name.as_bytes(), b"\n", typed_key].concat()).to_string();
+    format!("{name}+{}+{}", &id[..8], base64::engine::general_purpose::STANDARD.encode(typed_key))
+}
+
+fn ml_dsa_key(fill: u8) -> String {
+    key_text(&format!("witness.example.org/pq{fill}"), &[&[6], [fill; 1312].as_slice()].concat())
+}
+
+#[test]
+fn the_quorum_time_is_the_earliest_that_suffices() {
+    let times = [(0, 50), (1, 20), (1, 10), (2, 30), (1, 40)];
+    let note = note(&times).encode();
+    for (lines, expected) in [
+        ("quorum none", None),
+        ("quorum w0", Some(50)),
+        ("quorum w1", Some(10)),
+        ("group g any w0 w1 w2 w3\nquorum g", Some(10)),
+        ("group g 2 w0 w1 w2 w3\nquorum g", Some(30)),
+        ("group g 3 w0 w1 w2 w3\nquorum g", Some(50)),
+        ("group a all w0 w2\ngroup b any a w3\nquorum b", Some(50)),
+        ("group a all w1 w2\ngroup b any a w0\nquorum b", Some(30)),
+    ] {
+        let accepted = policy(lines).check(&note).expect(lines);
+        assert_eq!(accepted.quorum_time, expected, "{lines}");
+        assert_eq!(accepted.checkpoint, checkpoint());
+    }
+    for lines in
+        ["quorum w3", "group g all w0 w1 w2 w3\nquorum g", "group a all w0 w3\ngroup b all a w1\nquorum b"]
+    {
+        assert_eq!(policy(lines).check(&note).expect_err(lines).code(), Code::Quorum);
+    }
+}
+
+#[test]
+fn ml_dsa_witnesses_are_silent_and_named() {
+    let lines = format!("witness pq {}\ngroup g any w0 pq\nquorum g\n", ml_dsa_key(1));
+    let mut note = note(&[(0, 5)]);
+    let key = VerifierKey::parse(&ml_dsa_key(1)).expect("key");
+    assert_eq!((key.kind(), key.to_string()), (KeyKind::MlDsa44, ml_dsa_key(1)));
+    note.signatures.push(NoteSignature {
+        name: key.name().into(),
+        key_id: key.id(),
+        signature: vec![7; 2428],
+    });
+    let accepted = policy(&lines).check(&note.encode()).expect("accepted");
+    assert_eq!((accepted.quorum_time, accepted.silent), (Some(5), vec!["pq".to_owned()]));
+
+    let needed = format!("witness pq {}\nquorum pq\n", ml_dsa_key(1));
+    assert_eq!(policy(&needed).check(&note.encode()).expect_err("silent").code(), Code::Quorum);
+    assert_eq!(VerifierKey::parse(&key_text("w", &[6; 33])).expect_err("short").code(), Code::KeyMalformed);
+}
+
+#[test]
+fn notes_may_have_many_large_signatures_but_not_any_number() {
+    let mut many = note(&[(0, 5)]);
+    let large =
+        NoteSignature { name: "unknown.example.org/pq".into(), key_id: [0; 4], signature: vec![7; 2428] };
+    while many.signatures.len() < MAX_SIGNATURES {
+        many.signatures.push(large.clone());
+    }
+    const { assert!(MAX_SIGNATURES >= 16) };
+    let text = many.encode();
+    assert!(text.len() < MAX_NOTE_BYTES);
+    assert_eq!(SignedNote::parse(&text).expect("note"), many);
+    assert_eq!(policy("quorum w0").check(&text).expect("accepted").quorum_time, Some(5));
+
+    many.signatures.push(large);
+    assert_eq!(SignedNote::parse(&many.encode()).expect_err("too many").code(), Code::NoteTooLarge);
+    let long = SignedNote { text: "a".repeat(MAX_NOTE_BYTES) + "\n", ..note(&[]) };
+    assert_eq!(SignedNote::parse(&long.encode()).expect_err("too long").code(), Code::NoteTooLarge);
+}
+
+#[test]
+fn weak_and_strange_keys_are_refused() {
+    let mut neutral = [0; 32];
+    neutral[0] = 1;
+    // y = p, the second spelling of y = 0; and y = p + 3, one that is not of small order.
+    let mut unreduced = [0xff; 32];
+    (unreduced[0], unreduced[31]) = (0xed, 0x7f);
+    let mut second_spelling = unreduced;
+    second_spelling[0] = 0xf0;
+    let code =
+        |key: &[u8]| VerifierKey::parse(&key_text("log", &[&[1], key].concat())).expect_err("refused").code();
+    assert_eq!(code(&neutral), Code::KeyWeak);
+    assert_eq!(code(&[0; 32]), Code::KeyWeak);
+    assert_eq!(code(&unreduced), Code::KeyWeak);
+    assert_eq!(code(&second_spelling), Code::KeyWeak);
+    assert_eq!(code(&[2; 31]), Code::KeyMalformed);
+    for (text, expected) in [
+        (key_text("log", &[]), Code::KeyMalformed),
+        (key_text("log", &[2; 33]), Code::KeyKind),
+        (key_text("", &[1; 33]), Code::KeyName),
+        (key_text("a b", &[1; 33]), Code::KeyName),
+        (key_text("a\u{a0}b", &[1; 33]), Code::KeyName),
+        (log().verifier_key().to_string().replacen('+', " ", 1), Code::KeyMalformed),
+        (log().verifier_key().to_string() + "A", Code::Base64),
+    ] {
+        assert_eq!(VerifierKey::parse(&text).expect_err(&text).code(), expected, "{text}");
+    }
+    assert_eq!(Signer::new("a+b", KeyKind::Ed25519, &[0; 32]).expect_err("name").code(), Code::KeyName);
+    assert_eq!(Signer::new("a", KeyKind::MlDsa44, &[0; 32]).expect_err("kind").code(), Code::KeyKind);
+}
+
+#[test]
+fn keys_sign_only_what_they_are_for() {
+    let other_log = Signer::new("ledger.example.org/other", KeyKind::Ed25519, &[1; 32]).expect("log");
+    assert_eq!(checkpoint().sign(&other_log).expect_err("origin").code(), Code::KeyName);
+    assert_eq!(checkpoint().sign(&witness(0)).expect_err("kind").code(), Code::KeyKind);
+    assert_eq!(cosign(&log(), "text\n", 1).expect_err("kind").code(), Code::KeyKind);
+
+    let note = note(&[(0, 9)]);
+    let (log_line, witness_line) = (&note.signatures[0], &note.signatures[1]);
+    assert_eq!(verify_log_signature(&log().verifier_key(), &note.text, log_line), Ok(()));
+    assert_eq!(verify_cosignature(&witness(0).verifier_key(), &note.text, witness_line), Ok(9));
+    let refused = [
+        verify_log_signature(&witness(0).verifier_key(), &note.text, witness_line).expect_err("kind").code(),
+        verify_log_signature(&log().verifier_key(), "other\n", log_line).expect_err("text").code(),
+        verify_cosignature(&log().verifier_key(), &note.text, log_line).expect_err("kind").code(),
+        verify_cosignature(&witness(1).verifier_key(), &note.text, witness_line).expect_err("key").code(),
+    ];
+    assert_eq!(refused, [Code::LogSignature, Code::LogSignature, Code::Cosignature, Code::Cosignature]);
+    let far = cosign(&witness(0), &note.text, u64::MAX).expect("cosigned");
+    let refused = verify_cosignature(&witness(0).verifier_key(), &note.text, &far).expect_err("time");
+    assert_eq!(refused.code(), Code::Cosignature);
+}
+
+#[test]
+fn notes_are_read_strictly() {
+    let whole = note(&[(0, 9)]).encode();
+    let refused = |note: &str| SignedNote::parse(note).expect_err("refused").code();
+    assert_eq!(refused(&whole.replace("\n\n", "\n")), Code::NoteMalformed);
+    assert_eq!(refused(&whole.replace('\n', "\r\n")), Code::NoteMalformed);
+    assert_eq!(refused(&whole.replace("— ledger", "- ledger")), Code::NoteMalformed);
+    assert_eq!(refused(&(whole.clone() + "\n")), Code::NoteMalformed);
+    assert_eq!(refused(whole.trim_end()), Code::NoteMalformed);
+    assert_eq!(refused("text\n\n"), Code::NoteMalformed);
+    assert_eq!(
+        refused(&whole.replace("— ledger.example.org/main ", "— ledger.example.org/main  ")),
+        Code::Base64
+    );
+
+    let text = checkpoint().to_string();
+    assert_eq!(Checkpoint::parse(&text), Ok(checkpoint()));
+    for broken in [
+        text.replace("\n7\n", "\n07\n"),
+        text.replace("\n7\n", "\n+7\n"),
+        text.replace("\n7\n", "\n-7\n"),
+        text.replace("\n7\n", "\n9223372036854775808\n"),
+        text.replace("ledger.example.org/main", ""),
+        text.clone() + "extension\n",
+    ] {
+        assert_eq!(Checkpoint::parse(&broken).expect_err(&broken).code(), Code::CheckpointMalformed);
+    }
+    let empty = Checkpoint { origin: ORIGIN.into(), size: 0, root: Hash::ZERO };
+    assert_eq!(Checkpoint::parse(&empty.to_string()), Ok(empty));
+}
+
+#[test]
+fn a_policy_for_one_log_is_written_and_read() {
+    let text = Policy::text_for_log(&log().verifier_key());
+    let policy = Policy::parse(&text).expect("policy");
+    assert_eq!(policy.logs(), [log().verifier_key()]);
+    assert!(!policy.asks_for_witnesses());
+    assert_eq!(policy.check(&note(&[]).encode()).expect("accepted").quorum_time, None);
+    let mut forged = note(&[]);
+    forged.signatures[0].signature[0] ^= 1;
+    assert_eq!(policy.check(&forged.encode()).expect_err("forged").code(), Code::LogSignature);
+}
+
+#[test]
+fn policies_refuse_what_is_not_theirs() {
+    let log = log().verifier_key();
+    let witness = witness(0).verifier_key();
+    for (lines, expected) in [
+        (format!("log {log}\nlog {log}\nquorum none"), Code::PolicyKeyTwice),
+        (format!("log {witness}\nquorum none"), Code::KeyKind),
+        (format!("log {log}\nwitness w {witness}\nwitness w {}\nquorum w", ml_dsa_key(1)), Code::PolicyName),
+        (format!("log {log}\nwitness none {witness}\nquorum none"), Code::PolicyName),
+        (format!("log {log} https://a https://b\nquorum none"), Code::PolicyLine),
+        (format!("log {log}\nwitness w {witness}\ngroup g all\nquorum g"), Code::PolicyThreshold),
+        (format!("log {log}\nwitness w {witness}\ngroup g 01 w\nquorum g"), Code::PolicyThreshold),
+        (format!("log {log}\nquorum"), Code::PolicyLine),
+        (format!("log {log}\nquorum w\nwitness w {witness}"), Code::PolicyUnknownName),
+        (format!("log {log}\n"), Code::PolicyQuorum),
+    ] {
+        assert_eq!(Policy::parse(&lines).expect_err(&lines).code(), expected, "{lines}");
+    }
+    let with_addresses =
+        format!("log {log} https://log\n\n# note\nwitness w {witness} https://w\nquorum none\n");
+    assert!(Policy::parse(&with_addresses).is_ok());
+}
