@@ -1,0 +1,119 @@
+//! Who does something, and in what role.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::date::Date;
+
+/// The role in which something is done: the header's `actorrole` (section 4 of the format specification).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Takes responsibility for the trial: registers it, submits its protocol and its results.
+    Sponsor,
+    /// Conducts the trial at a site and owns what is recorded about its participants.
+    Investigator,
+    /// The institutional review board, or ethics committee.
+    Irb,
+    /// Checks the trial's conduct and its record; records nothing of the trial itself.
+    Monitor,
+    /// Reads what participants agreed to share.
+    Researcher,
+    /// Runs the service; has no say in any trial.
+    Admin,
+    /// The service itself.
+    System,
+}
+
+/// A text that names no role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there is no such role")]
+pub struct UnknownRole;
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Self; 7] = [
+        Self::Sponsor,
+        Self::Investigator,
+        Self::Irb,
+        Self::Monitor,
+        Self::Researcher,
+        Self::Admin,
+        Self::System,
+    ];
+
+    /// The role as headers, tokens and logs spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Sponsor => "sponsor",
+            Self::Investigator => "investigator",
+            Self::Irb => "irb",
+            Self::Monitor => "monitor",
+            Self::Researcher => "researcher",
+            Self::Admin => "admin",
+            Self::System => "system",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(text: &str) -> Result<Self, UnknownRole> {
+        Self::ALL.into_iter().find(|role| role.as_str() == text).ok_or(UnknownRole)
+    }
+}
+
+/// Who acts. Goes into the header of every event that comes of it, so nothing here may identify a participant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// Opaque stable id.
+    pub id: String,
+    /// The role in which this is done.
+    pub role: Role,
+    /// The organisation the actor acts for.
+    pub organisation: String,
+}
+
+/// What a decision may know of the world besides the record. All of it is an argument, so that the same command on the
+/// same record always decides the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// When the decision is made, in microseconds since 1970 (UTC).
+    pub now_micros: i64,
+    /// Who asks.
+    pub actor: Actor,
+    /// A fresh random id for the one thing the command may create: a site, a participant, an adverse event.
+    pub new_id: Uuid,
+}
+
+impl Context {
+    /// The last day a claimed date may name: tomorrow in UTC, as there is always a place where it is tomorrow already.
+    pub fn latest_day(&self) -> Date {
+        Date::of_micros(self.now_micros).next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn roles_have_one_spelling_everywhere() {
+        for role in Role::ALL {
+            assert_eq!(role.as_str().parse(), Ok(role));
+            assert_eq!(serde_json::to_value(role).unwrap(), role.as_str());
+        }
+        assert_eq!("Sponsor".parse::<Role>(), Err(UnknownRole));
+    }
+}

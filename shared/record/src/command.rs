@@ -1,0 +1,103 @@
+//! What people ask for: one struct a request body, and [`Command`], which adds whom it concerns.
+//!
+//! A body that parses can be recorded as far as its shape goes; whether it may be is for [`crate::decide()`] to say.
+//! Member names are camelCase and unknown members are refused. To add a command: a struct in one of the modules below, a
+//! variant in [`Command`], its role in `decide/authority.rs`, its rules in `decide/`.
+
+mod data;
+mod import;
+mod participant;
+mod trial;
+
+pub use data::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
+pub use import::{CompleteImport, ImportRow, ImportSubject, StartImport};
+pub use participant::{
+    EnrolParticipant, RecordDisposition, RecordVisit, ReportAdverseEvent, ScreenFailure, ScreenParticipant,
+    SignConsent, WithdrawConsent,
+};
+pub use trial::{
+    ActivateSite, PublishConsentVersion, RecordIrbDecision, RegisterKey, RegisterTrial, RevokeKey,
+    SubmitProtocolVersion, SubmitResults,
+};
+
+use crate::ids::{ImportId, ParticipantId, SiteId};
+
+/// What is asked for, and of whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// `POST /v1/trials`
+    RegisterTrial(RegisterTrial),
+    /// `POST /v1/trials/{trial}/protocol-versions`
+    SubmitProtocolVersion(SubmitProtocolVersion),
+    /// `POST /v1/trials/{trial}/irb-decisions`
+    RecordIrbDecision(RecordIrbDecision),
+    /// `POST /v1/trials/{trial}/sites`
+    ActivateSite(ActivateSite),
+    /// `POST /v1/trials/{trial}/consent-versions`
+    PublishConsentVersion(PublishConsentVersion),
+    /// `POST /v1/trials/{trial}/participants`
+    ScreenParticipant(ScreenParticipant),
+    /// `POST /v1/trials/{trial}/participants/{id}/consents`
+    SignConsent(ParticipantId, SignConsent),
+    /// `POST /v1/trials/{trial}/participants/{id}/consent-withdrawals`
+    WithdrawConsent(ParticipantId, WithdrawConsent),
+    /// `POST /v1/trials/{trial}/participants/{id}/enrolment`
+    EnrolParticipant(ParticipantId, EnrolParticipant),
+    /// `POST /v1/trials/{trial}/participants/{id}/visits`
+    RecordVisit(ParticipantId, RecordVisit),
+    /// `POST /v1/trials/{trial}/participants/{id}/data`
+    RecordData(ParticipantId, RecordData),
+    /// `POST /v1/trials/{trial}/participants/{id}/data/corrections`
+    CorrectData(ParticipantId, CorrectData),
+    /// `POST /v1/trials/{trial}/participants/{id}/adverse-events`
+    ReportAdverseEvent(ParticipantId, ReportAdverseEvent),
+    /// `POST /v1/trials/{trial}/participants/{id}/disposition`
+    RecordDisposition(ParticipantId, RecordDisposition),
+    /// `POST /v1/trials/{trial}/results`
+    SubmitResults(SubmitResults),
+    /// The head of a file sent to `POST /v1/trials/{trial}/imports`.
+    StartImport(ImportId, StartImport),
+    /// A row of that file.
+    ImportRow(ImportId, ImportRow),
+    /// The end of that file.
+    CompleteImport(ImportId, CompleteImport),
+    /// A key begins to be used; in the trial `_ledger`.
+    RegisterKey(RegisterKey),
+    /// A key is no longer used; in the trial `_ledger`.
+    RevokeKey(RevokeKey),
+}
+
+impl Command {
+    /// The participant whose state the decision needs. None for one that is yet to be screened.
+    pub fn participant(&self) -> Option<ParticipantId> {
+        match self {
+            Self::SignConsent(id, _)
+            | Self::WithdrawConsent(id, _)
+            | Self::EnrolParticipant(id, _)
+            | Self::RecordVisit(id, _)
+            | Self::RecordData(id, _)
+            | Self::CorrectData(id, _)
+            | Self::ReportAdverseEvent(id, _)
+            | Self::RecordDisposition(id, _) => Some(*id),
+            Self::ImportRow(_, row) => row.subject.as_ref()?.participant,
+            _ => None,
+        }
+    }
+
+    /// The site whose state the decision needs.
+    pub fn site(&self) -> Option<SiteId> {
+        match self {
+            Self::ScreenParticipant(body) => Some(body.site),
+            Self::ImportRow(_, row) => row.subject.as_ref()?.site,
+            _ => None,
+        }
+    }
+
+    /// The import whose state the decision needs.
+    pub fn import(&self) -> Option<ImportId> {
+        match self {
+            Self::StartImport(id, _) | Self::ImportRow(id, _) | Self::CompleteImport(id, _) => Some(*id),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! In which role a thing may be done.
+
+use crate::actor::Role;
+use crate::command::Command;
+use crate::rules::{CORRECTION_BY_INVESTIGATOR, ROLE, Refusal};
+
+/// Refuses a command in a role that does not answer for it.
+pub(super) fn check(command: &Command, role: Role) -> Result<(), Refusal> {
+    let permitted = roles(command);
+    if permitted.contains(&role) {
+        return Ok(());
+    }
+    if let (Command::CorrectData(..), Role::Sponsor) = (command, role) {
+        return Err(CORRECTION_BY_INVESTIGATOR.refuse("a sponsor cannot correct an investigator's data"));
+    }
+    let names: Vec<_> = permitted.iter().map(|role| role.as_str()).collect();
+    Err(ROLE.refuse(format!("this is done in the role of {}", names.join(" or "))))
+}
+
+/// Who runs the service has no say in a trial, and who conducts a trial none in the keys of the ledger.
+const fn roles(command: &Command) -> &'static [Role] {
+    match command {
+        Command::RegisterTrial(_)
+        | Command::SubmitProtocolVersion(_)
+        | Command::ActivateSite(_)
+        | Command::PublishConsentVersion(_)
+        | Command::SubmitResults(_) => &[Role::Sponsor],
+        Command::RecordIrbDecision(_) => &[Role::Irb],
+        Command::ScreenParticipant(_)
+        | Command::SignConsent(..)
+        | Command::WithdrawConsent(..)
+        | Command::EnrolParticipant(..)
+        | Command::RecordVisit(..)
+        | Command::RecordData(..)
+        | Command::CorrectData(..)
+        | Command::ReportAdverseEvent(..)
+        | Command::RecordDisposition(..) => &[Role::Investigator],
+        Command::StartImport(..) | Command::ImportRow(..) | Command::CompleteImport(..) => {
+            &[Role::Sponsor, Role::Investigator]
+        }
+        Command::RegisterKey(_) | Command::RevokeKey(_) => &[Role::Admin, Role::System],
+    }
+}

@@ -1,0 +1,345 @@
+//! Names of things: trials, streams, participants, sites, imports, and the scopes of data keys.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::{Builder, Uuid};
+
+/// Longest trial id, in bytes (section 4 of the format specification).
+pub const MAX_TRIAL_ID_BYTES: usize = 64;
+
+/// A text that is no id of the kind asked for. It carries the kind alone, never the text itself, since the text may
+/// come from anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a valid {0}")]
+pub struct InvalidId(&'static str);
+
+/// The id of a trial: a letter or digit, then up to 63 letters, digits, dots, underscores and hyphens; or
+/// [`TrialId::LEDGER`], under which the ledger keeps its own administration (section 4, `trial`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "DEMO-1"))]
+#[serde(try_from = "String", into = "String")]
+pub struct TrialId(String);
+
+impl TrialId {
+    /// The spelling of the ledger's own trial id.
+    pub const LEDGER: &'static str = "_ledger";
+
+    /// The trial under which the ledger keeps its own administration.
+    pub fn ledger() -> Self {
+        Self(Self::LEDGER.to_owned())
+    }
+
+    /// Whether this is the ledger's own administration.
+    pub fn is_ledger(&self) -> bool {
+        self.0 == Self::LEDGER
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn is_valid(text: &str) -> bool {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        text == Self::LEDGER
+            || (text.len() <= MAX_TRIAL_ID_BYTES
+                && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric())
+                && text.bytes().all(allowed))
+    }
+}
+
+impl TryFrom<String> for TrialId {
+    type Error = InvalidId;
+
+    fn try_from(text: String) -> Result<Self, InvalidId> {
+        if Self::is_valid(&text) { Ok(Self(text)) } else { Err(InvalidId("trial id")) }
+    }
+}
+
+impl FromStr for TrialId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        text.to_owned().try_into()
+    }
+}
+
+impl From<TrialId> for String {
+    fn from(id: TrialId) -> Self {
+        id.0
+    }
+}
+
+impl fmt::Display for TrialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = Uuid))]
+        #[serde(transparent)]
+        pub struct $name(
+            /// The random UUID behind the id; it is derived from nothing.
+            pub Uuid,
+        );
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                parse_uuid(text).map(Self).ok_or(InvalidId($what))
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// The id of a participant. Random, so that it says nothing about the person and can stand in a header.
+    ParticipantId,
+    "participant id"
+);
+uuid_id!(
+    /// The id of a site.
+    SiteId,
+    "site id"
+);
+uuid_id!(
+    /// The id of one import of one file.
+    ImportId,
+    "import id"
+);
+
+/// One spelling a UUID: hyphenated and lower case, as headers carry it.
+fn parse_uuid(text: &str) -> Option<Uuid> {
+    let uuid = Uuid::try_parse(text).ok()?;
+    let mut buffer = Uuid::encode_buffer();
+    (uuid.hyphenated().encode_lower(&mut buffer) == text).then_some(uuid)
+}
+
+/// What a stream is the history of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum StreamKind {
+    /// The trial itself: registration, protocol, IRB decisions, consent versions, results.
+    Trial,
+    /// One site.
+    Site,
+    /// One participant.
+    Participant,
+    /// One import of one file, and the rows of it that belong to no participant.
+    Import,
+    /// The ledger's own administration, in the trial `_ledger`.
+    Ledger,
+}
+
+impl StreamKind {
+    const ALL: [Self; 5] = [Self::Trial, Self::Site, Self::Participant, Self::Import, Self::Ledger];
+
+    /// The kind as it stands before the slash of a stream id.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trial => "trial",
+            Self::Site => "site",
+            Self::Participant => "participant",
+            Self::Import => "import",
+            Self::Ledger => "ledger",
+        }
+    }
+}
+
+/// The name of a stream, `kind/<uuid>`: the `subject` of an event's header (section 4). Unique within its trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamId {
+    kind: StreamKind,
+    uuid: Uuid,
+}
+
+impl StreamId {
+    /// The trial's own stream; for [`TrialId::LEDGER`] the ledger's.
+    ///
+    /// Its UUID is of version 8 and made of the 128-bit FNV-1a hash of the trial id, so that everybody finds the
+    /// stream knowing nothing but the trial. A trial id is no secret, and a stream is only ever looked up inside its
+    /// trial, so neither guessing nor a collision does harm.
+    pub fn trial(trial: &TrialId) -> Self {
+        const OFFSET_BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+        const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+        let hash = trial.0.bytes().fold(OFFSET_BASIS, |hash, b| (hash ^ u128::from(b)).wrapping_mul(PRIME));
+        let kind = if trial.is_ledger() { StreamKind::Ledger } else { StreamKind::Trial };
+        Self { kind, uuid: Builder::from_custom_bytes(hash.to_be_bytes()).into_uuid() }
+    }
+
+    /// The ledger's own stream, in the trial `_ledger`.
+    pub fn ledger() -> Self {
+        Self::trial(&TrialId::ledger())
+    }
+
+    /// The stream of a site.
+    pub const fn site(id: SiteId) -> Self {
+        Self { kind: StreamKind::Site, uuid: id.0 }
+    }
+
+    /// The stream of a participant.
+    pub const fn participant(id: ParticipantId) -> Self {
+        Self { kind: StreamKind::Participant, uuid: id.0 }
+    }
+
+    /// The stream of an import.
+    pub const fn import(id: ImportId) -> Self {
+        Self { kind: StreamKind::Import, uuid: id.0 }
+    }
+
+    /// What the stream is the history of.
+    pub const fn kind(self) -> StreamKind {
+        self.kind
+    }
+
+    /// The UUID after the slash.
+    pub const fn uuid(self) -> Uuid {
+        self.uuid
+    }
+
+    /// The participant whose stream this is, if it is one's. What stands in such a stream is participant data; what
+    /// stands in any other is the trial's.
+    pub fn as_participant(self) -> Option<ParticipantId> {
+        (self.kind == StreamKind::Participant).then_some(ParticipantId(self.uuid))
+    }
+
+    /// The site whose stream this is, if it is one's.
+    pub fn as_site(self) -> Option<SiteId> {
+        (self.kind == StreamKind::Site).then_some(SiteId(self.uuid))
+    }
+}
+
+impl fmt::Display for StreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.as_str(), self.uuid.hyphenated())
+    }
+}
+
+impl FromStr for StreamId {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId("stream id");
+        let (kind, uuid) = text.split_once('/').ok_or(invalid)?;
+        let kind = StreamKind::ALL.into_iter().find(|k| k.as_str() == kind).ok_or(invalid)?;
+        Ok(Self { kind, uuid: parse_uuid(uuid).ok_or(invalid)? })
+    }
+}
+
+/// Whose data key encrypts an event's data: each participant has one, and each trial has one for the rest.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Scope {
+    /// Everything of the trial that is in no participant's stream.
+    Trial(TrialId),
+    /// One participant's stream.
+    Participant(TrialId, ParticipantId),
+}
+
+impl Scope {
+    /// The scope of the data in `stream` of `trial`.
+    pub fn of(trial: &TrialId, stream: StreamId) -> Self {
+        match stream.as_participant() {
+            Some(participant) => Self::Participant(trial.clone(), participant),
+            None => Self::Trial(trial.clone()),
+        }
+    }
+
+    /// The trial the scope lies in.
+    pub fn trial(&self) -> &TrialId {
+        match self {
+            Self::Trial(trial) | Self::Participant(trial, _) => trial,
+        }
+    }
+}
+
+/// `trial/<trial id>` or `participant/<trial id>/<uuid>`; no two scopes share a spelling, as no trial id has a slash.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Trial(trial) => write!(f, "trial/{trial}"),
+            Self::Participant(trial, participant) => write!(f, "participant/{trial}/{participant}"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let mut parts = text.split('/');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some("trial"), Some(trial), None, None) => Ok(Self::Trial(trial.parse()?)),
+            (Some("participant"), Some(trial), Some(participant), None) => {
+                Ok(Self::Participant(trial.parse()?, participant.parse()?))
+            }
+            _ => Err(InvalidId("scope")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UUID: &str = "0193a5c2-7d1e-7a40-9c11-5f2a6b7c8d9e";
+
+    #[test]
+    fn trial_ids_are_those_of_the_format() {
+        for good in ["A", "DEMO-1", "NCT0.1_x", "_ledger", &"a".repeat(64)] {
+            assert_eq!(good.parse::<TrialId>().unwrap().to_string(), good);
+        }
+        for bad in ["", "-a", ".a", "_a", "_ledger2", "a b", "a/b", "é", &"a".repeat(65)] {
+            assert!(bad.parse::<TrialId>().is_err(), "{bad}");
+            assert!(serde_json::from_value::<TrialId>(bad.into()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn streams_are_read_as_they_are_written_and_in_no_other_spelling() {
+        for kind in StreamKind::ALL {
+            let text = format!("{}/{UUID}", kind.as_str());
+            let stream: StreamId = text.parse().unwrap();
+            assert_eq!((stream.kind(), stream.to_string()), (kind, text));
+        }
+        let upper = format!("site/{}", UUID.to_uppercase());
+        let simple = format!("site/{}", UUID.replace('-', ""));
+        for bad in ["", "site", "site/", "person/0193a5c2-7d1e-7a40-9c11-5f2a6b7c8d9e", &upper, &simple] {
+            assert!(bad.parse::<StreamId>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_trials_own_stream_follows_from_its_id() {
+        let stream = StreamId::trial(&"DEMO-1".parse().unwrap());
+        assert_eq!(stream, StreamId::trial(&"DEMO-1".parse().unwrap()));
+        assert_ne!(stream, StreamId::trial(&"DEMO-2".parse().unwrap()));
+        assert_eq!(stream.uuid().get_version_num(), 8);
+        assert_eq!(stream.to_string(), "trial/c2c530b8-bd3c-84bf-ae96-369cb3b38880");
+        assert_eq!(StreamId::ledger().kind(), StreamKind::Ledger);
+    }
+
+    #[test]
+    fn only_participant_streams_have_a_scope_of_their_own() {
+        let trial: TrialId = "DEMO-1".parse().unwrap();
+        let participant: ParticipantId = UUID.parse().unwrap();
+        let own = Scope::of(&trial, StreamId::participant(participant));
+        assert_eq!(own, Scope::Participant(trial.clone(), participant));
+        assert_eq!(Scope::of(&trial, StreamId::site(SiteId(participant.0))), Scope::Trial(trial.clone()));
+        for scope in [own, Scope::Trial(trial)] {
+            assert_eq!(scope.to_string().parse::<Scope>().unwrap(), scope);
+        }
+        assert!("participant/DEMO-1".parse::<Scope>().is_err());
+    }
+}

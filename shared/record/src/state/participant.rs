@@ -1,0 +1,218 @@
+//! The state of a participant's stream.
+
+use std::collections::BTreeMap;
+
+use crate::date::Date;
+use crate::event::{ConsentSigned, DataCorrected, Event};
+use crate::ids::SiteId;
+use crate::text::Name;
+use crate::values::{ConsentSigner, DataRecord, Sharing, WithdrawalScope};
+
+/// Where a participant stands in the trial.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ParticipantStatus {
+    /// Nothing is recorded yet.
+    #[default]
+    Unknown,
+    /// Screened.
+    Screened,
+    /// Did not qualify.
+    ScreenFailed,
+    /// In the trial.
+    Enrolled,
+    /// Left before the end.
+    Discontinued,
+    /// Went through to the end.
+    Completed,
+}
+
+/// The consent signed last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consent {
+    /// The consent version.
+    pub version: Name,
+    /// Its language.
+    pub language: Name,
+    /// Who signed.
+    pub signed_by: ConsentSigner,
+    /// The day it was signed.
+    pub signed_on: Date,
+    /// What may be shared.
+    pub sharing: Sharing,
+}
+
+/// A recorded value as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ItemValue {
+    /// The value.
+    pub value: String,
+    /// Its unit.
+    pub unit: Option<Name>,
+}
+
+/// Which item group a value is in. Its parts are ordered so that what belongs together stands together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ItemGroupKey {
+    visit: Option<Name>,
+    form: Name,
+    item_group: Name,
+    repeat: Option<u32>,
+}
+
+impl ItemGroupKey {
+    pub(crate) fn new(visit: Option<&Name>, form: &Name, item_group: &Name, repeat: Option<u32>) -> Self {
+        Self { visit: visit.cloned(), form: form.clone(), item_group: item_group.clone(), repeat }
+    }
+
+    pub(crate) fn of(record: &DataRecord) -> Self {
+        Self::new(record.visit.as_ref(), &record.form, &record.item_group, record.repeat)
+    }
+}
+
+/// What decisions need to know of a participant. Imported values are not kept: they are corrected at their source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ParticipantState {
+    version: u64,
+    status: ParticipantStatus,
+    enrolled_on: Option<Date>,
+    ended_on: Option<Date>,
+    subject_number: Option<Name>,
+    site: Option<SiteId>,
+    site_number: Option<Name>,
+    consent: Option<Consent>,
+    first_signed_on: Option<Date>,
+    withdrawn: BTreeMap<WithdrawalScope, Date>,
+    values: BTreeMap<ItemGroupKey, BTreeMap<Name, ItemValue>>,
+    items: usize,
+}
+
+impl ParticipantState {
+    /// Number of events of the stream that are folded in.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Where the participant stands.
+    pub fn status(&self) -> ParticipantStatus {
+        self.status
+    }
+
+    /// The day of the enrolment, if there was one.
+    pub fn enrolled_on(&self) -> Option<Date> {
+        self.enrolled_on
+    }
+
+    /// The day the participation ended, if it has.
+    pub fn ended_on(&self) -> Option<Date> {
+        self.ended_on
+    }
+
+    /// The subject number. Participant data: it stands in no header and no log.
+    pub fn subject_number(&self) -> Option<&Name> {
+        self.subject_number.as_ref()
+    }
+
+    /// The site, where it is known.
+    pub fn site(&self) -> Option<SiteId> {
+        self.site
+    }
+
+    /// The site's number, where it is known.
+    pub fn site_number(&self) -> Option<&Name> {
+        self.site_number.as_ref()
+    }
+
+    /// The consent signed last, whether or not something of it is withdrawn.
+    pub fn consent(&self) -> Option<&Consent> {
+        self.consent.as_ref()
+    }
+
+    /// The day the first consent was signed.
+    pub fn first_signed_on(&self) -> Option<Date> {
+        self.first_signed_on
+    }
+
+    /// What is withdrawn since the last consent was signed, and when the participant said so.
+    pub fn withdrawn(&self) -> &BTreeMap<WithdrawalScope, Date> {
+        &self.withdrawn
+    }
+
+    /// About how much memory the state takes, in recorded items; for limits of caches.
+    pub fn weight(&self) -> usize {
+        1 + self.items
+    }
+
+    pub(crate) fn value(&self, group: &ItemGroupKey, item: &Name) -> Option<&ItemValue> {
+        self.values.get(group)?.get(item)
+    }
+
+    /// Folds in the event at place `streamseq` of the stream.
+    pub fn evolve(&mut self, event: &Event, streamseq: u64) {
+        self.version = streamseq + 1;
+        match event {
+            Event::ParticipantScreened(e) => {
+                self.status = ParticipantStatus::Screened;
+                self.subject_number = Some(e.subject_number.clone());
+                self.site = e.site;
+                self.site_number.clone_from(&e.site_number);
+            }
+            Event::ParticipantScreenFailed(e) => self.end(ParticipantStatus::ScreenFailed, e.on),
+            Event::ParticipantEnrolled(e) => {
+                self.status = ParticipantStatus::Enrolled;
+                self.enrolled_on = Some(e.enrolled_on);
+            }
+            Event::ParticipantDiscontinued(e) => self.end(ParticipantStatus::Discontinued, e.on),
+            Event::ParticipantCompleted(e) => self.end(ParticipantStatus::Completed, e.on),
+            Event::ConsentSigned(e) => self.sign(e),
+            Event::ConsentWithdrawn(e) => {
+                self.withdrawn.extend(e.scope.iter().map(|scope| (*scope, e.withdrawn_on)));
+            }
+            Event::DataRecorded(e) => self.record(&e.record),
+            Event::DataCorrected(e) => self.correct(e),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, status: ParticipantStatus, on: Date) {
+        self.status = status;
+        self.ended_on = Some(on);
+    }
+
+    /// Signing anew is agreeing anew, so nothing stays withdrawn.
+    fn sign(&mut self, event: &ConsentSigned) {
+        self.consent = Some(Consent {
+            version: event.consent_version.clone(),
+            language: event.language.clone(),
+            signed_by: event.signed_by,
+            signed_on: event.signed_on,
+            sharing: event.sharing.clone(),
+        });
+        let earliest = self.first_signed_on.map_or(event.signed_on, |first| first.min(event.signed_on));
+        self.first_signed_on = Some(earliest);
+        self.withdrawn.clear();
+    }
+
+    fn record(&mut self, record: &DataRecord) {
+        let group = self.values.entry(ItemGroupKey::of(record)).or_default();
+        for item in &record.items {
+            let value = ItemValue { value: item.value.clone(), unit: item.unit.clone() };
+            if group.insert(item.item_oid.clone(), value).is_none() {
+                self.items += 1;
+            }
+        }
+    }
+
+    fn correct(&mut self, e: &DataCorrected) {
+        let group = ItemGroupKey::new(e.visit.as_ref(), &e.form, &e.item_group, e.repeat);
+        if let Some(value) = self.values.get_mut(&group).and_then(|group| group.get_mut(&e.item_oid)) {
+            *value = ItemValue { value: e.new.clone(), unit: e.new_unit.clone() };
+        }
+    }
+}
+
+/// Whether a researcher may have this participant's data: the consent signed last shares data with research, and
+/// nothing of data is withdrawn since.
+pub fn consents_to_research(participant: &ParticipantState) -> bool {
+    participant.consent.as_ref().is_some_and(|consent| consent.sharing.research)
+        && !participant.withdrawn.contains_key(&WithdrawalScope::FutureData)
+}

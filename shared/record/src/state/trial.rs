@@ -1,0 +1,116 @@
+//! The state of a trial's own stream, or of the ledger's.
+
+use std::collections::BTreeMap;
+
+use crate::date::Date;
+use crate::event::{Event, IrbDecisionRecorded};
+use crate::ids::TrialId;
+use crate::text::{Name, Version};
+use crate::values::IrbDecision;
+
+/// What decisions need to know of a trial; of the ledger, its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrialState {
+    version: u64,
+    id: Option<TrialId>,
+    protocol_versions: Vec<Version>,
+    consent_versions: Vec<(Name, Name)>,
+    irb_decisions: Vec<IrbDecisionRecorded>,
+    keys_in_use: BTreeMap<Name, bool>,
+}
+
+/// What an IRB can approve.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Approvable<'a> {
+    Protocol(&'a Version),
+    Consent(&'a Name),
+}
+
+impl TrialState {
+    /// Number of events of the stream that are folded in.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The trial's id, once it is registered.
+    pub fn id(&self) -> Option<&TrialId> {
+        self.id.as_ref()
+    }
+
+    /// Folds in the event at place `streamseq` of the stream.
+    pub fn evolve(&mut self, event: &Event, streamseq: u64) {
+        self.version = streamseq + 1;
+        match event {
+            Event::TrialRegistered(e) => self.id = Some(e.id.clone()),
+            Event::ProtocolVersionSubmitted(e) => self.protocol_versions.push(e.version.clone()),
+            Event::ConsentVersionPublished(e) => {
+                self.consent_versions.push((e.version.clone(), e.language.clone()));
+            }
+            Event::IrbDecisionRecorded(e) => self.irb_decisions.push(e.clone()),
+            Event::KeyRegistered(e) => {
+                self.keys_in_use.insert(e.key_id.clone(), true);
+            }
+            Event::KeyRevoked(e) => {
+                self.keys_in_use.insert(e.key_id.clone(), false);
+            }
+            _ => {}
+        }
+    }
+
+    /// The newest protocol version.
+    pub fn newest_protocol_version(&self) -> Option<&Version> {
+        self.protocol_versions.last()
+    }
+
+    pub(crate) fn knows_protocol(&self, version: &Version) -> bool {
+        self.protocol_versions.contains(version)
+    }
+
+    /// Whether the consent version is published, in `language` where one is given.
+    pub(crate) fn knows_consent(&self, version: &Name, language: Option<&Name>) -> bool {
+        self.consent_versions.iter().any(|(v, l)| v == version && language.is_none_or(|wanted| wanted == l))
+    }
+
+    /// Whether the key is in use; none where it was never registered.
+    pub(crate) fn key_in_use(&self, key_id: &Name) -> Option<bool> {
+        self.keys_in_use.get(key_id).copied()
+    }
+
+    /// The newest protocol version with an approval in force for the site on that day. An amendment that waits for
+    /// its approval does not take the one before out of force.
+    pub(crate) fn approved_protocol(&self, site: &Name, day: Date) -> Option<&Version> {
+        let approved = |version: &&Version| self.is_approved(Approvable::Protocol(version), Some(site), day);
+        self.protocol_versions.iter().rev().find(approved)
+    }
+
+    /// Whether an IRB's approval covers `what` at `site` on `day`: decided and not expired by then, and not taken back
+    /// by the same IRB through a later disapproval. Where the site is unknown only an approval for all sites counts.
+    pub(crate) fn is_approved(&self, what: Approvable<'_>, site: Option<&Name>, day: Date) -> bool {
+        let covering: Vec<_> = self
+            .irb_decisions
+            .iter()
+            .filter(|d| d.decided_on <= day && is_about(d, what) && is_for(d, site))
+            .collect();
+        covering.iter().enumerate().any(|(i, approval)| {
+            let taken_back = covering.iter().skip(i + 1).any(|later| {
+                later.decision == IrbDecision::Disapproved
+                    && later.irb == approval.irb
+                    && later.decided_on >= approval.decided_on
+            });
+            approval.decision == IrbDecision::Approved
+                && approval.expires_on.is_none_or(|last| day <= last)
+                && !taken_back
+        })
+    }
+}
+
+fn is_about(decision: &IrbDecisionRecorded, what: Approvable<'_>) -> bool {
+    match what {
+        Approvable::Protocol(version) => decision.protocol_version.as_ref() == Some(version),
+        Approvable::Consent(version) => decision.consent_versions.contains(version),
+    }
+}
+
+fn is_for(decision: &IrbDecisionRecorded, site: Option<&Name>) -> bool {
+    decision.sites.is_empty() || site.is_some_and(|site| decision.sites.contains(site))
+}

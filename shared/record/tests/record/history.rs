@@ -1,0 +1,212 @@
+//! The history most scenarios begin with, in steps, and the commands that go on from it.
+
+use serde_json::{Value, json};
+use trialseal_record::event::Event;
+use trialseal_record::{Command, ImportId, ParticipantId, SiteId, StreamId};
+use uuid::Uuid;
+
+use crate::scenario::{History, body, event};
+
+pub(crate) const SITE: SiteId = SiteId(Uuid::from_u128(1));
+pub(crate) const PARTICIPANT: ParticipantId = ParticipantId(Uuid::from_u128(2));
+pub(crate) const IMPORT: ImportId = ImportId(Uuid::from_u128(3));
+pub(crate) const SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+pub(crate) fn trial() -> StreamId {
+    StreamId::trial(&"DEMO-1".parse().unwrap())
+}
+
+pub(crate) fn participant() -> StreamId {
+    StreamId::participant(PARTICIPANT)
+}
+
+/// `data` with the members of `changes` in the place of its own; null removes one.
+pub(crate) fn but(mut data: Value, changes: Value) -> Value {
+    let object = data.as_object_mut().unwrap();
+    let Value::Object(changes) = changes else { panic!("changes are an object") };
+    for (name, value) in changes {
+        if value.is_null() {
+            object.remove(&name)
+        } else {
+            object.insert(name, value)
+        };
+    }
+    data
+}
+
+pub(crate) fn registration() -> Value {
+    json!({"id": "DEMO-1", "title": "A demonstration", "sponsor": "Example Pharma"})
+}
+
+pub(crate) fn protocol() -> Value {
+    json!({
+        "version": "1.0", "documentSha256": SHA256, "sampleSize": 60, "changeSummary": "First version",
+        "primaryOutcomes": [{"id": "P1", "measure": "ADAS-Cog", "timeFrame": "24 weeks"}],
+        "secondaryOutcomes": [], "reconsent": "none",
+    })
+}
+
+pub(crate) fn consent_version() -> Value {
+    json!({"version": "ICF 1.0", "language": "en", "documentSha256": SHA256, "protocolVersion": "1.0"})
+}
+
+pub(crate) fn approval() -> Value {
+    json!({
+        "irb": "Central IRB", "decision": "approved", "decidedOn": "2026-01-05", "expiresOn": "2026-12-31",
+        "protocolVersion": "1.0", "consentVersions": ["ICF 1.0"],
+    })
+}
+
+pub(crate) fn site() -> Value {
+    json!({"number": "701", "name": "General Hospital", "investigator": "Dr. Example", "activatedOn": "2026-01-10"})
+}
+
+pub(crate) fn screening() -> Value {
+    json!({"site": SITE, "subjectNumber": "701-1015", "screenedOn": "2026-01-12"})
+}
+
+pub(crate) fn consent() -> Value {
+    json!({
+        "consentVersion": "ICF 1.0", "language": "en", "signedBy": "participant", "signedOn": "2026-01-15",
+        "discussedBy": "A. Nurse", "discussedOn": "2026-01-14",
+        "sharing": {"research": true, "samples": false, "contact": false},
+    })
+}
+
+pub(crate) fn vital_signs() -> Value {
+    json!({
+        "visit": "WEEK 2", "form": "F.VS", "itemGroup": "IG.VS", "collectedOn": "2026-01-30",
+        "items": [{"itemOid": "IT.SYSBP", "value": "128.0", "unit": "mmHg"}],
+    })
+}
+
+pub(crate) fn correction() -> Value {
+    json!({
+        "visit": "WEEK 2", "form": "F.VS", "itemGroup": "IG.VS", "itemOid": "IT.SYSBP", "old": "128.0",
+        "new": "118.0", "reason": "Transcription error",
+    })
+}
+
+pub(crate) fn adverse_event() -> Value {
+    json!({
+        "term": "Headache", "seriousness": [], "severity": "MILD", "startedOn": "2026-02",
+        "relatedness": "NOT RELATED",
+    })
+}
+
+/// Registered, with a protocol and a consent form that wait for approval.
+pub(crate) fn submitted() -> History {
+    vec![
+        (trial(), event("trial.registered", registration())),
+        (trial(), event("protocol.version-submitted", protocol())),
+        (trial(), event("consent.version-published", consent_version())),
+    ]
+}
+
+/// And approved by the IRB.
+pub(crate) fn approved() -> History {
+    with(submitted(), trial(), event("irb.decision-recorded", approval()))
+}
+
+/// And with an open site.
+pub(crate) fn activated() -> History {
+    let activation = but(site(), json!({"protocolVersion": "1.0"}));
+    with(approved(), StreamId::site(SITE), event("site.activated", activation))
+}
+
+/// And with a screened participant.
+pub(crate) fn screened() -> History {
+    let screening = but(screening(), json!({"siteNumber": "701"}));
+    with(activated(), participant(), event("participant.screened", screening))
+}
+
+/// Who has consented.
+pub(crate) fn consented() -> History {
+    with(screened(), participant(), event("consent.signed", consent()))
+}
+
+/// And is enrolled.
+pub(crate) fn enrolled() -> History {
+    with(consented(), participant(), event("participant.enrolled", json!({"enrolledOn": "2026-01-16"})))
+}
+
+/// And has data.
+pub(crate) fn measured() -> History {
+    with(enrolled(), participant(), event("data.recorded", json!({"record": vital_signs()})))
+}
+
+/// And has withdrawn the consent to `scope`.
+pub(crate) fn withdrawn(scope: &str) -> History {
+    let withdrawal = json!({"scope": [scope], "withdrawnOn": "2026-02-01"});
+    with(measured(), participant(), event("consent.withdrawn", withdrawal))
+}
+
+/// Or has completed the trial.
+pub(crate) fn completed() -> History {
+    with(measured(), participant(), event("participant.completed", json!({"on": "2026-02-10"})))
+}
+
+pub(crate) fn with(mut history: History, stream: StreamId, event: Event) -> History {
+    history.push((stream, event));
+    history
+}
+
+pub(crate) fn register(json: Value) -> Command {
+    Command::RegisterTrial(body(json))
+}
+
+pub(crate) fn submit_protocol(json: Value) -> Command {
+    Command::SubmitProtocolVersion(body(json))
+}
+
+pub(crate) fn publish_consent(json: Value) -> Command {
+    Command::PublishConsentVersion(body(json))
+}
+
+pub(crate) fn decide_as_irb(json: Value) -> Command {
+    Command::RecordIrbDecision(body(json))
+}
+
+pub(crate) fn activate(json: Value) -> Command {
+    Command::ActivateSite(body(json))
+}
+
+pub(crate) fn screen(json: Value) -> Command {
+    Command::ScreenParticipant(body(json))
+}
+
+pub(crate) fn sign(json: Value) -> Command {
+    Command::SignConsent(PARTICIPANT, body(json))
+}
+
+pub(crate) fn withdraw(json: Value) -> Command {
+    Command::WithdrawConsent(PARTICIPANT, body(json))
+}
+
+pub(crate) fn enrol(on: &str) -> Command {
+    Command::EnrolParticipant(PARTICIPANT, body(json!({"enrolledOn": on})))
+}
+
+pub(crate) fn visit(on: &str) -> Command {
+    Command::RecordVisit(PARTICIPANT, body(json!({"visit": "WEEK 4", "occurredOn": on})))
+}
+
+pub(crate) fn record(records: &[Value]) -> Command {
+    Command::RecordData(PARTICIPANT, body(json!({"records": records})))
+}
+
+pub(crate) fn correct(json: Value) -> Command {
+    Command::CorrectData(PARTICIPANT, body(json))
+}
+
+pub(crate) fn report(json: Value) -> Command {
+    Command::ReportAdverseEvent(PARTICIPANT, body(json))
+}
+
+pub(crate) fn dispose(status: &str, on: &str) -> Command {
+    Command::RecordDisposition(PARTICIPANT, body(json!({"status": status, "on": on})))
+}
+
+pub(crate) fn submit_results(json: Value) -> Command {
+    Command::SubmitResults(body(json))
+}

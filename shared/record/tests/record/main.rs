@@ -1,0 +1,14 @@
+//! What the record decides and what it remembers, as given / when / then.
+
+#[cfg(test)]
+mod decisions;
+#[cfg(test)]
+mod history;
+#[cfg(test)]
+mod imports;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod scenario;
+#[cfg(test)]
+mod stored;

@@ -1,0 +1,203 @@
+//! Every rule in the table, each refusing what it stands against.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use trialseal_record::{Command, NaturalKeyKind, RULES, Role, StreamId};
+
+use crate::history::*;
+use crate::scenario::{Given, body, event, given};
+
+use Role::{Investigator, Irb, Sponsor, System};
+
+struct Case {
+    rule: &'static str,
+    given: Given,
+    by: Role,
+    when: Command,
+}
+
+fn case(
+    rule: &'static str,
+    history: Vec<(StreamId, trialseal_record::Event)>,
+    by: Role,
+    when: Command,
+) -> Case {
+    Case { rule, given: given(history), by, when }
+}
+
+fn trial_cases() -> Vec<Case> {
+    let second = || but(protocol(), json!({"version": "0.9"}));
+    let no_primary = but(protocol(), json!({"version": "2.0", "primaryOutcomes": []}));
+    let outcome = json!({"id": "P1", "measure": "Weight", "timeFrame": "24 weeks"});
+    let same_ids = but(protocol(), json!({"version": "2.0", "secondaryOutcomes": [outcome]}));
+    let results = json!({"outcomes": [], "analysedOn": "2026-02"});
+    vec![
+        case("authority.role", vec![], Investigator, register(registration())),
+        case("authority.role", submitted(), Sponsor, decide_as_irb(approval())),
+        case("authority.role", approved(), Irb, activate(site())),
+        case("authority.role", enrolled(), Role::Monitor, record(&[vital_signs()])),
+        case("authority.role", enrolled(), Role::Admin, correct(correction())),
+        case("trial.id-reserved", vec![], Sponsor, register(but(registration(), json!({"id": "_ledger"})))),
+        case("trial.id-unused", submitted(), Sponsor, register(registration())),
+        case("trial.registered", vec![], Sponsor, submit_protocol(protocol())),
+        case("protocol.version-order", submitted(), Sponsor, submit_protocol(second())),
+        case("protocol.version-order", submitted(), Sponsor, submit_protocol(protocol())),
+        case("protocol.primary-outcome", submitted(), Sponsor, submit_protocol(no_primary)),
+        case("protocol.outcome-ids", submitted(), Sponsor, submit_protocol(same_ids)),
+        case("results.outcome-required", submitted(), Sponsor, submit_results(results)),
+    ]
+}
+
+fn approval_cases() -> Vec<Case> {
+    let about = |changes: Value| decide_as_irb(but(approval(), changes));
+    let nothing = about(json!({"protocolVersion": null, "consentVersions": null}));
+    let expires_first = about(json!({"expiresOn": "2026-01-01"}));
+    let other_form = but(consent_version(), json!({"protocolVersion": "9.0", "version": "ICF 2.0"}));
+    let taken_back = json!({"decision": "disapproved", "decidedOn": "2026-01-08", "expiresOn": null});
+    let elsewhere = event("irb.decision-recorded", but(approval(), json!({"sites": ["702"]})));
+    let disapproved = with(approved(), trial(), event("irb.decision-recorded", but(approval(), taken_back)));
+    let on = |day: &str| activate(but(site(), json!({"activatedOn": day})));
+    vec![
+        case("irb.decision-subject", submitted(), Irb, nothing),
+        case("protocol.version-known", submitted(), Irb, about(json!({"protocolVersion": "9.0"}))),
+        case("protocol.version-known", submitted(), Sponsor, publish_consent(other_form)),
+        case("consent.version-known", submitted(), Irb, about(json!({"consentVersions": ["ICF 9"]}))),
+        case("consent.version-new", submitted(), Sponsor, publish_consent(consent_version())),
+        case("time.order", submitted(), Irb, expires_first),
+        case("time.not-future", submitted(), Irb, about(json!({"decidedOn": "2026-03-03"}))),
+        case("irb.approval-in-force", submitted(), Sponsor, activate(site())),
+        case("irb.approval-in-force", approved(), Sponsor, on("2026-01-04")),
+        case("irb.approval-in-force", disapproved, Sponsor, activate(site())),
+        case("irb.approval-in-force", with(submitted(), trial(), elsewhere), Sponsor, activate(site())),
+    ]
+}
+
+fn consent_cases() -> Vec<Case> {
+    let signed = |changes: Value| sign(but(consent(), changes));
+    let early = signed(json!({"signedOn": "2026-01-04", "discussedOn": "2026-01-04"}));
+    let from_nothing = json!({"scope": [], "withdrawnOn": "2026-02-01"});
+    let from_data = json!({"scope": ["future-data"], "withdrawnOn": "2026-02-01"});
+    let long_before = but(vital_signs(), json!({"collectedOn": "2025"}));
+    let withdrew_treatment = with(
+        consented(),
+        participant(),
+        event("consent.withdrawn", json!({"scope": ["intervention"], "withdrawnOn": "2026-01-16"})),
+    );
+    vec![
+        case("consent.version-known", screened(), Investigator, signed(json!({"language": "fr"}))),
+        case("irb.approval-in-force", screened(), Investigator, early),
+        case("time.order", screened(), Investigator, signed(json!({"discussedOn": "2026-01-16"}))),
+        case("consent.in-force", screened(), Investigator, enrol("2026-01-16")),
+        case("consent.in-force", screened(), Investigator, visit("2026-01-30")),
+        case("consent.in-force", screened(), Investigator, record(&[vital_signs()])),
+        case("consent.in-force", screened(), Investigator, report(adverse_event())),
+        case("consent.in-force", screened(), Investigator, withdraw(from_data)),
+        case("consent.in-force", withdrew_treatment, Investigator, enrol("2026-01-16")),
+        case("consent.in-force", withdrawn("follow-up"), Investigator, visit("2026-01-30")),
+        case("consent.in-force", withdrawn("future-data"), Investigator, visit("2026-01-30")),
+        case("consent.in-force", withdrawn("future-data"), Investigator, record(&[vital_signs()])),
+        case("consent.before-procedure", consented(), Investigator, enrol("2026-01-14")),
+        case("consent.before-procedure", consented(), Investigator, visit("2026-01-14T10:00")),
+        case("consent.before-procedure", consented(), Investigator, record(&[long_before])),
+        case("consent.withdrawal-scope", enrolled(), Investigator, withdraw(from_nothing)),
+    ]
+}
+
+fn participant_cases() -> Vec<Case> {
+    let too_early = but(screening(), json!({"screenedOn": "2026-01-09"}));
+    let undated = but(vital_signs(), json!({"collectedOn": null, "visit": "WEEK 4"}));
+    let backwards = but(adverse_event(), json!({"endedOn": "2026-01"}));
+    let failed =
+        with(screened(), participant(), event("participant.screen-failed", json!({"on": "2026-01-13"})));
+    vec![
+        case("site.activated", approved(), Investigator, screen(screening())),
+        case("site.activated", activated(), Investigator, screen(too_early)),
+        case(
+            "time.not-future",
+            activated(),
+            Investigator,
+            screen(but(screening(), json!({"screenedOn": "2026-03-03"}))),
+        ),
+        case("time.not-future", enrolled(), Investigator, visit("2027")),
+        case("time.order", enrolled(), Investigator, report(backwards)),
+        case("time.order", enrolled(), Investigator, dispose("completed", "2026-01-15")),
+        case("participant.known", activated(), Investigator, sign(consent())),
+        case("participant.awaiting-enrolment", enrolled(), Investigator, enrol("2026-01-17")),
+        case(
+            "participant.awaiting-enrolment",
+            enrolled(),
+            Investigator,
+            dispose("screen-failed", "2026-01-17"),
+        ),
+        case("participant.awaiting-enrolment", failed, Investigator, enrol("2026-01-17")),
+        case("participant.enrolled", consented(), Investigator, dispose("discontinued", "2026-01-17")),
+        case("participant.enrolled", completed(), Investigator, dispose("completed", "2026-02-12")),
+        case("participant.in-trial", completed(), Investigator, visit("2026-02-11")),
+        case("participant.in-trial", completed(), Investigator, record(&[undated])),
+        case("participant.in-trial", completed(), Investigator, sign(consent())),
+    ]
+}
+
+fn data_cases() -> Vec<Case> {
+    let changed = |changes: Value| correct(but(correction(), changes));
+    let other = but(vital_signs(), json!({"visit": "WEEK 4"}));
+    let empty = but(vital_signs(), json!({"items": []}));
+    let many = vec![other.clone(); 1001];
+    vec![
+        case("data.size", enrolled(), Investigator, record(&[])),
+        case("data.size", enrolled(), Investigator, record(&[empty])),
+        case("data.size", enrolled(), Investigator, record(&many)),
+        case("data.item-unrecorded", measured(), Investigator, record(&[vital_signs()])),
+        case("data.item-unrecorded", enrolled(), Investigator, record(&[other.clone(), other])),
+        case("correction.investigator-data", measured(), Sponsor, correct(correction())),
+        case("correction.reason-required", measured(), Investigator, changed(json!({"reason": null}))),
+        case("correction.reason-required", measured(), Investigator, changed(json!({"reason": " "}))),
+        case("correction.item-recorded", measured(), Investigator, changed(json!({"itemOid": "IT.DIABP"}))),
+        case("correction.item-recorded", measured(), Investigator, changed(json!({"repeat": 2}))),
+        case("correction.old-value", measured(), Investigator, changed(json!({"old": "128"}))),
+        case("correction.new-value", measured(), Investigator, changed(json!({"new": "128.0"}))),
+    ]
+}
+
+fn import_and_ledger_cases() -> Vec<Case> {
+    let row = body(json!({"dataset": "LB", "row": 0, "record": {}}));
+    let key = json!({"keyId": "1a2b3c4d", "purpose": "log", "verifierKey": "a+1a2b3c4d+AAAA"});
+    let registered = vec![(StreamId::ledger(), event("key.registered", key.clone()))];
+    let revocation = body(json!({"keyId": "ffffffff", "reason": "Yearly change of keys"}));
+    vec![
+        case("import.open", submitted(), Sponsor, Command::ImportRow(IMPORT, row)),
+        case("key.id-unused", registered.clone(), System, Command::RegisterKey(body(key))),
+        case("key.active", registered, System, Command::RevokeKey(revocation)),
+    ]
+}
+
+#[test]
+fn each_rule_refuses_what_it_stands_against() {
+    // Only the store sees whether a key is free, so these two are refused by it, in the record's words.
+    let mut seen: BTreeSet<&str> =
+        [NaturalKeyKind::SubjectNumber, NaturalKeyKind::SiteNumber].map(|kind| kind.taken().rule).into();
+    let cases = [
+        trial_cases(),
+        approval_cases(),
+        consent_cases(),
+        participant_cases(),
+        data_cases(),
+        import_and_ledger_cases(),
+    ];
+    for case in cases.into_iter().flatten() {
+        seen.insert(case.rule);
+        case.given.by(case.by).when(&case.when).refused(case.rule);
+    }
+    let table: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
+    assert_eq!(seen, table, "a rule without a case, or a case without a rule");
+    assert_eq!(table.len(), RULES.len(), "two rules have the same id");
+}
+
+#[test]
+fn rules_say_what_they_are_and_what_to_do() {
+    for rule in RULES {
+        assert!(rule.text.ends_with('.') && rule.hint.ends_with('.'), "{}", rule.id);
+        assert_eq!(rule.id.split('.').count(), 2, "{}", rule.id);
+    }
+}
