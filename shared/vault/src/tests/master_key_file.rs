@@ -1,0 +1,106 @@
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use crate::{KeyManagement, MasterKeyFile, VaultError};
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[track_caller]
+fn problem(path: &Path) -> String {
+    let error = MasterKeyFile::open(path).unwrap_err();
+    assert!(matches!(error, VaultError::MasterKeyFile { .. }));
+    let start = format!("the master key file {} ", path.display());
+    error.to_string().strip_prefix(&start).unwrap().to_owned()
+}
+
+#[test]
+fn a_new_key_has_32_bytes_and_mode_0600_and_leaves_nothing_beside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    let made = MasterKeyFile::open_or_create(&path).unwrap();
+    let facts = fs::metadata(&path).unwrap();
+    assert_eq!((facts.len(), facts.permissions().mode() & 0o777), (32, 0o600));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let again = MasterKeyFile::open_or_create(&path).unwrap();
+    assert_eq!(again.id(), made.id());
+    assert_eq!(MasterKeyFile::open(&path).unwrap().id(), made.id());
+}
+
+#[test]
+fn two_files_hold_two_keys() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = |name| MasterKeyFile::open_or_create(&folder.path().join(name)).unwrap().id().to_owned();
+    assert_ne!(id("a"), id("b"));
+}
+
+#[test]
+fn many_who_make_it_at_once_get_one_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    let ids: Vec<String> = std::thread::scope(|scope| {
+        let make = || MasterKeyFile::open_or_create(&path).unwrap().id().to_owned();
+        let making: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
+        making.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_that_others_can_reach_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    MasterKeyFile::open_or_create(&path).unwrap();
+    for mode in [0o640, 0o604, 0o620, 0o601, 0o666, 0o777] {
+        set_mode(&path, mode);
+        assert_eq!(problem(&path), format!("has mode {mode:04o}, so others can reach it: set it to 0600"));
+        assert!(MasterKeyFile::open_or_create(&path).is_err());
+    }
+    set_mode(&path, 0o400);
+    assert!(MasterKeyFile::open(&path).is_ok(), "reading is enough");
+}
+
+#[test]
+fn a_file_of_another_size_is_refused_and_left_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    for bytes in [0, 31, 33, 64] {
+        fs::write(&path, vec![7; bytes]).unwrap();
+        set_mode(&path, 0o600);
+        assert_eq!(problem(&path), format!("has {bytes} bytes, where a master key has 32"));
+        assert!(MasterKeyFile::open_or_create(&path).is_err());
+        assert_eq!(fs::read(&path).unwrap(), vec![7; bytes]);
+    }
+}
+
+#[test]
+fn what_is_no_file_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(problem(folder.path()), "is no regular file");
+    assert!(problem(&folder.path().join("none")).starts_with("cannot be read: "));
+    let nowhere = folder.path().join("no/folder/master.key");
+    let error = MasterKeyFile::open_or_create(&nowhere).unwrap_err().to_string();
+    assert!(error.contains("cannot be made: "), "{error}");
+}
+
+#[test]
+fn a_link_to_nowhere_is_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    std::os::unix::fs::symlink(folder.path().join("gone"), &path).unwrap();
+    assert!(MasterKeyFile::open_or_create(&path).is_err(), "the volume that it leads to may just be missing");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn what_is_wrapped_unwraps_for_its_context_alone() {
+    let master = MasterKeyFile::from_key(&[1; 32]);
+    let wrapped = master.wrap(b"context", &[9; 32]).await.unwrap();
+    assert_eq!(*master.unwrap(b"context", &wrapped).await.unwrap(), [9; 32]);
+    assert!(matches!(master.unwrap(b"another", &wrapped).await, Err(VaultError::Refused)));
+    let other = MasterKeyFile::from_key(&[2; 32]);
+    assert!(matches!(other.unwrap(b"context", &wrapped).await, Err(VaultError::Refused)));
+}
