@@ -1,0 +1,19 @@
+//! What every running role of trialseal shares with the others: time, ids, settings, telemetry, shutdown, problems and
+//! the furniture of the HTTP server.
+//!
+//! What it is not: a place for what a record means, who may do what, or how anything is stored; it knows none of the
+//! project's other crates. To add a setting, write its constant in `settings/names.rs`, list it in
+//! [`settings::SETTINGS`] and read it in `settings.rs`; to add a kind of problem, write one entry in
+//! `problem/kinds.rs`.
+//!
+//! **Architecture invariant:** the clock, the source of ids and the environment are read here and nowhere else; keys
+//! alone draw their randomness in `vault`.
+
+pub mod clock;
+pub mod http;
+pub mod ids;
+pub mod problem;
+pub mod request_log;
+pub mod settings;
+pub mod shutdown;
+pub mod telemetry;

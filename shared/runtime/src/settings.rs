@@ -1,0 +1,269 @@
+//! Settings: one struct, read once from the environment; every name with its default and meaning in [`SETTINGS`].
+
+mod names;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+pub use names::{SETTINGS, Setting};
+
+/// The longest origin; it stands in every seal and every checkpoint.
+const MAX_ORIGIN_BYTES: usize = 255;
+/// No sense in more than a TiB for any limit in bytes.
+const MAX_BYTES: u64 = 1 << 40;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Folder for the embedded database, keys, the published log, spooled uploads and exports.
+    pub dir: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Which database to use.
+    pub database: Database,
+    /// Connections to the database at the most.
+    pub database_connections: u32,
+    /// The ledger's origin, where it was chosen; a ledger that exists keeps the one it has.
+    pub origin: Option<String>,
+    /// File of the key that wraps the data keys.
+    pub master_key_file: PathBuf,
+    /// Time between seals while there is something new.
+    pub seal_interval: Duration,
+    /// Time between seals while there is nothing new.
+    pub heartbeat: Duration,
+    /// Which log lines to write, in the form of tracing-subscriber's `EnvFilter`.
+    pub log: String,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+    /// Largest body of a command, in bytes.
+    pub body_bytes: usize,
+    /// What the writer takes at a time and lets wait.
+    pub writer: WriterLimits,
+    /// What imports may take.
+    pub imports: ImportLimits,
+    /// Exports that are worked on at a time.
+    pub export_jobs: usize,
+    /// Ids of the trials whose overview the front page shows to everybody.
+    pub public_trials: Vec<String>,
+    /// Time that roles have to end after SIGTERM.
+    pub shutdown: Duration,
+}
+
+/// Limits of the writer of the record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriterLimits {
+    /// Events in one transaction at the most.
+    pub batch_events: usize,
+    /// Events that may wait.
+    pub queue_events: usize,
+    /// Bytes of events that may wait.
+    pub queue_bytes: usize,
+    /// How long a command waits for a place in the queue.
+    pub patience: Duration,
+    /// Recorded events that may wait for their seal before appends are slowed down.
+    pub unsealed_events: u64,
+}
+
+/// Limits of imports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ImportLimits {
+    /// Largest file, in bytes.
+    pub file_bytes: u64,
+    /// Disk for all waiting files together, in bytes.
+    pub spool_bytes: u64,
+    /// Imports that are worked on at a time.
+    pub jobs: usize,
+}
+
+/// Which database to use.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Database {
+    /// The embedded one, in this file.
+    Sqlite(PathBuf),
+    /// PostgreSQL, or what speaks its protocol, at this address. The address may hold a password, so `Debug` hides it.
+    Postgres(String),
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => f.debug_tuple("Sqlite").field(path).finish(),
+            Self::Postgres(_) => f.write_str("Postgres(…)"),
+        }
+    }
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people at a terminal.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A setting with a value that it cannot have. Shows the value, unless it may hold a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name} is {value}, but it must be {expected}")]
+pub struct SettingsError {
+    name: &'static str,
+    value: String,
+    expected: String,
+}
+
+impl SettingsError {
+    fn new((name, ..): Setting, value: &str, expected: impl Into<String>) -> Self {
+        Self { name, value: format!("{value:?}"), expected: expected.into() }
+    }
+
+    /// The name of the setting.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+impl Settings {
+    /// The settings of this process: what `flags` (the command line) knows by the setting's name, then its environment.
+    pub fn from_process(flags: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        // Bytes that are no UTF-8 become replacement characters, so that the value is refused and not passed over.
+        let environment =
+            |name: &str| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        Self::from_env(|name| flags(name).or_else(|| environment(name)))
+    }
+
+    /// The settings that `lookup` knows, defaults for all others. An empty value counts as not set.
+    pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
+        let env = Env(lookup);
+        let dir = PathBuf::from(env.text(names::DIR));
+        let listen: IpAddr = env.parsed(names::LISTEN, "an IP address, such as 127.0.0.1")?;
+        let port = env.number(names::PORT, 0..=u16::MAX)?;
+        Ok(Self {
+            listen: SocketAddr::new(listen, port),
+            database: env.database(&dir)?,
+            database_connections: env.number(names::DATABASE_CONNECTIONS, 2..=1000)?,
+            origin: env.origin()?,
+            master_key_file: env
+                .set(names::MASTER_KEY_FILE)
+                .map_or_else(|| dir.join("keys/master.key"), PathBuf::from),
+            seal_interval: Duration::from_millis(env.number(names::SEAL_INTERVAL_MS, 10..=3_600_000)?),
+            heartbeat: Duration::from_secs(env.number(names::HEARTBEAT_SECONDS, 1..=86_400)?),
+            log: env.text(names::LOG),
+            log_format: env.log_format()?,
+            body_bytes: env.number(names::BODY_BYTES, 1 << 10..=64 << 20)?,
+            writer: WriterLimits {
+                batch_events: env.number(names::BATCH_EVENTS, 1..=100_000)?,
+                queue_events: env.number(names::QUEUE_EVENTS, 1..=10_000_000)?,
+                queue_bytes: env.number(names::QUEUE_BYTES, 1 << 20..=16 << 30)?,
+                patience: Duration::from_millis(env.number(names::QUEUE_PATIENCE_MS, 0..=60_000)?),
+                unsealed_events: env.number(names::UNSEALED_EVENTS, 1..=100_000_000)?,
+            },
+            imports: ImportLimits {
+                file_bytes: env.number(names::IMPORT_FILE_BYTES, 1 << 10..=MAX_BYTES)?,
+                spool_bytes: env.number(names::IMPORT_SPOOL_BYTES, 1 << 10..=MAX_BYTES)?,
+                jobs: env.number(names::IMPORT_JOBS, 1..=64)?,
+            },
+            export_jobs: env.number(names::EXPORT_JOBS, 1..=64)?,
+            public_trials: env.list(names::PUBLIC_TRIALS),
+            shutdown: Duration::from_secs(env.number(names::SHUTDOWN_SECONDS, 1..=600)?),
+            dir,
+        })
+    }
+}
+
+/// The names in this process's environment that look like a setting and are none: misspelt ones, most likely.
+pub fn unknown_in_process() -> Vec<String> {
+    unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))
+}
+
+/// Those of `names` that look like a setting and are none. What begins with `TRIALSEAL_TEST_` is for tests.
+fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let known =
+        |name: &str| name.starts_with("TRIALSEAL_TEST_") || SETTINGS.iter().any(|(known, ..)| *known == name);
+    names.into_iter().filter(|name| name.starts_with("TRIALSEAL_") && !known(name)).collect()
+}
+
+/// Reads single settings.
+struct Env<F>(F);
+
+impl<F: Fn(&str) -> Option<String>> Env<F> {
+    fn set(&self, (name, ..): Setting) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, setting: Setting) -> String {
+        self.set(setting).unwrap_or_else(|| setting.1.to_owned())
+    }
+
+    fn parsed<T: FromStr>(&self, setting: Setting, expected: &str) -> Result<T, SettingsError> {
+        let text = self.text(setting);
+        text.parse().map_err(|_| SettingsError::new(setting, &text, expected))
+    }
+
+    /// Entries parted by commas.
+    fn list(&self, setting: Setting) -> Vec<String> {
+        let text = self.set(setting).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|entry| !entry.is_empty()).map(str::to_owned).collect()
+    }
+
+    fn number<T>(&self, setting: Setting, range: RangeInclusive<T>) -> Result<T, SettingsError>
+    where
+        T: FromStr + PartialOrd + fmt::Display,
+    {
+        let expected = format!("a whole number from {} to {}", range.start(), range.end());
+        let number = self.parsed(setting, &expected)?;
+        if range.contains(&number) {
+            Ok(number)
+        } else {
+            Err(SettingsError::new(setting, &self.text(setting), expected))
+        }
+    }
+
+    fn database(&self, dir: &std::path::Path) -> Result<Database, SettingsError> {
+        let text = self.text(names::DATABASE_URL);
+        if text == "sqlite" {
+            return Ok(Database::Sqlite(dir.join("trialseal.db")));
+        }
+        match text.split_once(':') {
+            // Neither a URL nor `:memory:`, which would be another database for every connection.
+            Some(("sqlite", path))
+                if !path.is_empty() && !path.starts_with("//") && !path.starts_with(':') =>
+            {
+                Ok(Database::Sqlite(path.into()))
+            }
+            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Database::Postgres(text)),
+            _ => Err(SettingsError {
+                name: names::DATABASE_URL.0,
+                value: "something else (not shown, as it may hold a password)".to_owned(),
+                expected: "`sqlite`, `sqlite:PATH` or `postgres://…`".to_owned(),
+            }),
+        }
+    }
+
+    /// An origin is the name of the log's key as well: neither spaces nor `+` can stand in one (C2SP signed-note).
+    fn origin(&self) -> Result<Option<String>, SettingsError> {
+        let Some(origin) = self.set(names::ORIGIN) else { return Ok(None) };
+        let good = origin.len() <= MAX_ORIGIN_BYTES
+            && !origin.contains("://")
+            && !origin.starts_with('/')
+            && !origin.ends_with('/')
+            && origin.chars().all(|c| c.is_ascii_graphic() && c != '+');
+        let expected = "a host and path without scheme, such as ledger.example.org/main, in at most 255 visible ASCII \
+                        characters without +";
+        if good { Ok(Some(origin)) } else { Err(SettingsError::new(names::ORIGIN, &origin, expected)) }
+    }
+
+    fn log_format(&self) -> Result<LogFormat, SettingsError> {
+        let text = self.text(names::LOG_FORMAT);
+        match text.as_str() {
+            "human" => Ok(LogFormat::Human),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(SettingsError::new(names::LOG_FORMAT, &text, "`human` or `json`")),
+        }
+    }
+}

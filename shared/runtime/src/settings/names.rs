@@ -1,0 +1,107 @@
+//! Every setting: its name in the environment, what it is where nobody sets it, and what it means.
+
+/// A setting: name, default, meaning. A default in angle brackets is one that depends on other settings.
+pub type Setting = (&'static str, &'static str, &'static str);
+
+pub(super) const DIR: Setting = (
+    "TRIALSEAL_DIR",
+    "var",
+    "Folder for the embedded database, keys, the published log, spooled uploads and exports.",
+);
+pub(super) const LISTEN: Setting = (
+    "TRIALSEAL_LISTEN",
+    "127.0.0.1",
+    "IP address to listen on; put a proxy that speaks TLS in front before opening it.",
+);
+pub(super) const PORT: Setting = ("TRIALSEAL_PORT", "8480", "TCP port to listen on; 0 takes any free one.");
+pub(super) const DATABASE_URL: Setting = (
+    "TRIALSEAL_DATABASE_URL",
+    "sqlite",
+    "`sqlite` for the embedded database in the folder, `sqlite:PATH` for one elsewhere, or `postgres://…`.",
+);
+pub(super) const DATABASE_CONNECTIONS: Setting =
+    ("TRIALSEAL_DATABASE_CONNECTIONS", "16", "Connections to the database at the most.");
+pub(super) const ORIGIN: Setting = (
+    "TRIALSEAL_ORIGIN",
+    "<chosen at the first start>",
+    "Name of the ledger for ever: a host and path without scheme, such as ledger.example.org/main.",
+);
+pub(super) const MASTER_KEY_FILE: Setting = (
+    "TRIALSEAL_MASTER_KEY_FILE",
+    "<dir>/keys/master.key",
+    "File of the key that wraps the data keys; mode 0600.",
+);
+pub(super) const SEAL_INTERVAL_MS: Setting =
+    ("TRIALSEAL_SEAL_INTERVAL_MS", "1000", "Milliseconds between seals while there is something new.");
+pub(super) const HEARTBEAT_SECONDS: Setting =
+    ("TRIALSEAL_HEARTBEAT_SECONDS", "60", "Seconds between seals while there is nothing new.");
+pub(super) const LOG: Setting =
+    ("TRIALSEAL_LOG", "info", "Which log lines to write, such as `info,trialseal_sealer=debug`.");
+pub(super) const LOG_FORMAT: Setting =
+    ("TRIALSEAL_LOG_FORMAT", "human", "`human` or `json`, one object a line.");
+pub(super) const BODY_BYTES: Setting = (
+    "TRIALSEAL_BODY_BYTES",
+    "1048576",
+    "Largest body of a command; imports are streamed and have their own limit.",
+);
+pub(super) const BATCH_EVENTS: Setting = (
+    "TRIALSEAL_BATCH_EVENTS",
+    "2000",
+    "Events in one transaction at the most: bounds how long appends wait for each other.",
+);
+pub(super) const QUEUE_EVENTS: Setting =
+    ("TRIALSEAL_QUEUE_EVENTS", "20000", "Events that may wait to be written; more are answered with 503.");
+pub(super) const QUEUE_BYTES: Setting = (
+    "TRIALSEAL_QUEUE_BYTES",
+    "67108864",
+    "Bytes of events that may wait to be written; more are answered with 503.",
+);
+pub(super) const QUEUE_PATIENCE_MS: Setting =
+    ("TRIALSEAL_QUEUE_PATIENCE_MS", "5000", "Milliseconds that a command waits for a place among them.");
+pub(super) const UNSEALED_EVENTS: Setting = (
+    "TRIALSEAL_UNSEALED_EVENTS",
+    "500000",
+    "Recorded events that may wait for their seal before appends are slowed down.",
+);
+pub(super) const IMPORT_FILE_BYTES: Setting =
+    ("TRIALSEAL_IMPORT_FILE_BYTES", "4294967296", "Largest file that can be imported.");
+pub(super) const IMPORT_SPOOL_BYTES: Setting =
+    ("TRIALSEAL_IMPORT_SPOOL_BYTES", "17179869184", "Disk that all waiting imports may take together.");
+pub(super) const IMPORT_JOBS: Setting =
+    ("TRIALSEAL_IMPORT_JOBS", "2", "Imports that are worked on at a time.");
+pub(super) const EXPORT_JOBS: Setting =
+    ("TRIALSEAL_EXPORT_JOBS", "2", "Exports that are worked on at a time.");
+pub(super) const PUBLIC_TRIALS: Setting = (
+    "TRIALSEAL_PUBLIC_TRIALS",
+    "<none>",
+    "Trials, parted by commas, whose overview (counts and protocol versions) the front page shows to everybody.",
+);
+pub(super) const SHUTDOWN_SECONDS: Setting =
+    ("TRIALSEAL_SHUTDOWN_SECONDS", "30", "Seconds that roles have to end after SIGTERM.");
+
+/// All settings, in the order in which the documentation lists them.
+pub const SETTINGS: &[Setting] = &[
+    DIR,
+    LISTEN,
+    PORT,
+    DATABASE_URL,
+    DATABASE_CONNECTIONS,
+    ORIGIN,
+    MASTER_KEY_FILE,
+    SEAL_INTERVAL_MS,
+    HEARTBEAT_SECONDS,
+    LOG,
+    LOG_FORMAT,
+    BODY_BYTES,
+    BATCH_EVENTS,
+    QUEUE_EVENTS,
+    QUEUE_BYTES,
+    QUEUE_PATIENCE_MS,
+    UNSEALED_EVENTS,
+    IMPORT_FILE_BYTES,
+    IMPORT_SPOOL_BYTES,
+    IMPORT_JOBS,
+    EXPORT_JOBS,
+    PUBLIC_TRIALS,
+    SHUTDOWN_SECONDS,
+];

@@ -1,0 +1,110 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use super::*;
+
+fn with(set: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::from_env(|name| set.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned()))
+}
+
+#[test]
+fn nothing_needs_to_be_set() {
+    let settings = with(&[]).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8480");
+    assert_eq!(settings.database, Database::Sqlite("var/trialseal.db".into()));
+    assert_eq!(settings.master_key_file, Path::new("var/keys/master.key"));
+    assert_eq!(settings.seal_interval, Duration::from_secs(1));
+    assert_eq!(settings.heartbeat, Duration::from_mins(1));
+    assert_eq!(settings.log_format, LogFormat::Human);
+    assert_eq!(settings, with(&[("TRIALSEAL_PORT", "")]).unwrap(), "empty counts as not set");
+}
+
+#[test]
+fn the_documented_names_are_the_ones_that_are_read() {
+    let read = RefCell::new(BTreeSet::new());
+    Settings::from_env(|name| {
+        read.borrow_mut().insert(name.to_owned());
+        None
+    })
+    .unwrap();
+    let documented: BTreeSet<_> = SETTINGS.iter().map(|(name, ..)| (*name).to_owned()).collect();
+    assert_eq!(read.into_inner(), documented);
+    assert_eq!(documented.len(), SETTINGS.len());
+    for (name, default, meaning) in SETTINGS {
+        assert!(name.starts_with("TRIALSEAL_") && !default.is_empty() && meaning.ends_with('.'), "{name}");
+    }
+}
+
+#[test]
+fn documented_defaults_are_the_real_ones() {
+    let all: Vec<_> = SETTINGS.iter().filter(|(_, default, _)| !default.starts_with('<')).collect();
+    let set: Vec<_> = all.iter().map(|(name, default, _)| (*name, *default)).collect();
+    assert_eq!(with(&set).unwrap(), with(&[]).unwrap());
+}
+
+#[test]
+fn what_is_set_is_taken() {
+    let settings = with(&[
+        ("TRIALSEAL_DIR", "/srv/ts"),
+        ("TRIALSEAL_LISTEN", "::1"),
+        ("TRIALSEAL_PORT", "0"),
+        ("TRIALSEAL_ORIGIN", "ledger.example.org/main"),
+        ("TRIALSEAL_LOG_FORMAT", "json"),
+        ("TRIALSEAL_SEAL_INTERVAL_MS", "250"),
+        ("TRIALSEAL_IMPORT_FILE_BYTES", "2048"),
+        ("TRIALSEAL_PUBLIC_TRIALS", "DEMO-1, DEMO-2,"),
+    ])
+    .unwrap();
+    assert_eq!(settings.listen.to_string(), "[::1]:0");
+    assert_eq!(settings.database, Database::Sqlite("/srv/ts/trialseal.db".into()));
+    assert_eq!(settings.master_key_file, Path::new("/srv/ts/keys/master.key"));
+    assert_eq!(settings.origin.as_deref(), Some("ledger.example.org/main"));
+    assert_eq!(settings.log_format, LogFormat::Json);
+    assert_eq!(settings.seal_interval, Duration::from_millis(250));
+    assert_eq!(settings.imports.file_bytes, 2048);
+    assert_eq!(settings.public_trials, ["DEMO-1", "DEMO-2"]);
+}
+
+#[test]
+fn databases_are_told_apart() {
+    let database = |url| with(&[("TRIALSEAL_DATABASE_URL", url)]).map(|settings| settings.database);
+    assert_eq!(database("sqlite:/data/x.db"), Ok(Database::Sqlite("/data/x.db".into())));
+    let url = "postgres://seal:hunter2@db/trialseal";
+    assert_eq!(database(url), Ok(Database::Postgres(url.to_owned())));
+    assert!(!format!("{:?}", database(url)).contains("hunter2"));
+    for bad in ["mysql://seal:hunter2@db/x", "postgres:db", "sqlite:", "sqlite:///x", "sqlite::memory:"] {
+        let error = database(bad).unwrap_err();
+        assert!(
+            error.to_string().starts_with("TRIALSEAL_DATABASE_URL is ")
+                && !error.to_string().contains("hunter2")
+        );
+    }
+}
+
+#[test]
+fn a_bad_value_is_answered_with_one_sentence_that_names_it() {
+    let long = "a".repeat(256);
+    let cases = [
+        ("TRIALSEAL_LISTEN", "localhost", "an IP address, such as 127.0.0.1"),
+        ("TRIALSEAL_PORT", "65536", "a whole number from 0 to 65535"),
+        ("TRIALSEAL_PORT", "eighty", "a whole number from 0 to 65535"),
+        ("TRIALSEAL_SEAL_INTERVAL_MS", "1", "a whole number from 10 to 3600000"),
+        ("TRIALSEAL_HEARTBEAT_SECONDS", "-1", "a whole number from 1 to 86400"),
+        ("TRIALSEAL_LOG_FORMAT", "xml", "`human` or `json`"),
+    ];
+    for (name, value, expected) in cases {
+        let error = with(&[(name, value)]).unwrap_err();
+        assert_eq!(error.to_string(), format!("{name} is {value:?}, but it must be {expected}"));
+        assert_eq!(error.name(), name);
+    }
+    for bad in ["https://example.org", "a b", "a+b", "/a", "a/", "é", &long] {
+        assert_eq!(with(&[("TRIALSEAL_ORIGIN", bad)]).unwrap_err().name(), "TRIALSEAL_ORIGIN", "{bad}");
+    }
+}
+
+#[test]
+fn misspelt_names_are_found() {
+    let names = ["PATH", "TRIALSEAL_PORT", "TRIALSEAL_PROT"];
+    assert_eq!(unknown(names.map(str::to_owned)), ["TRIALSEAL_PROT"]);
+}
