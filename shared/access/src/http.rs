@@ -1,0 +1,197 @@
+//! Who asks, over HTTP: a middleware that looks the bearer token up, and [`Principal`] as an argument of handlers.
+//!
+//! A handler that takes a [`Principal`] answers 401 to whoever brings no valid token; one that takes none is open.
+//! Nothing is remembered between requests, so that a revoked token is dead at once.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse};
+use actix_web::http::header::AUTHORIZATION;
+use actix_web::middleware::Next;
+use actix_web::web::Data;
+use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError};
+use async_trait::async_trait;
+use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_runtime::request_log::CallerRole;
+
+use crate::{Principal, Token};
+
+/// The cookie in which a browser keeps its token. It counts for reading alone, so that no other site can make a browser
+/// record something.
+pub const SESSION_COOKIE: &str = "trialseal_session";
+
+/// Where tokens are looked up; a port.
+#[async_trait]
+pub trait Holders: Send + Sync {
+    /// Who holds the token with this hash; `None` where there is none, or it has been revoked.
+    async fn holder(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable>;
+}
+
+/// The tokens cannot be looked up right now.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("tokens cannot be looked up: {0}")]
+pub struct Unavailable(pub String);
+
+/// The middleware. Needs `Data<dyn Holders>` among the app's data.
+///
+/// Answers 401 to a header without a valid token, also on routes that need none: whoever sends one means to be somebody.
+/// It is an answer and no error, so that the middlewares around it see it like any other.
+pub async fn authenticate<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, Error> {
+    match identify(&request).await {
+        Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
+        Err(problem) => Ok(request.into_response(problem.error_response()).map_into_right_body()),
+    }
+}
+
+/// Says who asks, where a token says so.
+async fn identify(request: &ServiceRequest) -> Result<(), Problem> {
+    if let Some((token, from)) = token(request.request())? {
+        let principal = match (holder(request, &token).await?, from) {
+            (Some(principal), _) => principal,
+            // A cookie from an earlier ledger at this address is no error of the person who opens a page.
+            (None, Origin::Cookie) => return Ok(()),
+            (None, Origin::Header) => {
+                return Err(unauthenticated("The token is not known, or has been revoked."));
+            }
+        };
+        request.extensions_mut().insert(CallerRole(principal.role.as_str()));
+        request.extensions_mut().insert(principal);
+    }
+    Ok(())
+}
+
+async fn holder(request: &ServiceRequest, token: &Token) -> Result<Option<Principal>, Problem> {
+    let Some(holders) = request.app_data::<Data<dyn Holders>>().cloned() else {
+        return Err(Problem::internal(&"no Holders among the app's data"));
+    };
+    holders.into_inner().holder(&token.hash()).await.map_err(|error| {
+        tracing::error!(%error, "access.token.lookup");
+        Problem::new(ProblemKind::Unavailable, "Tokens cannot be looked up right now.")
+    })
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy)]
+enum Origin {
+    Header,
+    Cookie,
+}
+
+/// The token that a request brings: in `Authorization`, or, where it only reads, in the session cookie.
+fn token(request: &HttpRequest) -> Result<Option<(Token, Origin)>, Problem> {
+    if let Some(header) = request.headers().get(AUTHORIZATION) {
+        let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
+        let token = token.and_then(|token| Token::parse(token.trim()).ok());
+        return token
+            .map(|token| Some((token, Origin::Header)))
+            .ok_or_else(|| unauthenticated("The Authorization header holds no token of this service."));
+    }
+    let cookie = request.cookie(SESSION_COOKIE).filter(|_| request.method().is_safe());
+    Ok(cookie.and_then(|cookie| Token::parse(cookie.value()).ok()).map(|token| (token, Origin::Cookie)))
+}
+
+fn unauthenticated(detail: &str) -> Problem {
+    Problem::new(ProblemKind::Unauthenticated, detail)
+}
+
+impl FromRequest for Principal {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let principal = request.extensions().get::<Self>().cloned();
+        ready(
+            principal.ok_or_else(|| {
+                unauthenticated("This route needs a token: send Authorization: Bearer <token>.")
+            }),
+        )
+    }
+}
+
+/// [`Holders`] as app data.
+pub fn holders(holders: Arc<dyn Holders>) -> Data<dyn Holders> {
+    Data::from(holders)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::StatusCode;
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service, read_body};
+    use actix_web::{App, web};
+    use trialseal_record::Role;
+
+    use super::*;
+
+    struct One(Token);
+
+    #[async_trait]
+    impl Holders for One {
+        async fn holder(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
+            Ok((*hash == self.0.hash()).then(|| Principal {
+                actor: "person-1".into(),
+                role: Role::Monitor,
+                organisation: "CRO".into(),
+                source_system: None,
+                trials: None,
+            }))
+        }
+    }
+
+    async fn ask(build: impl FnOnce(TestRequest, &str, &str) -> TestRequest) -> (StatusCode, String) {
+        let (good, bad) = (Token::generate(&[1; 32]), Token::generate(&[2; 32]));
+        let app = App::new()
+            .app_data(holders(Arc::new(One(Token::generate(&[1; 32])))))
+            .wrap(from_fn(authenticate))
+            .route("/who", web::to(|who: Principal| async move { who.actor }))
+            .route("/open", web::to(|| async { "open" }));
+        let app = init_service(app).await;
+        let request = build(TestRequest::default(), good.reveal(), bad.reveal()).to_request();
+        let response = call_service(&app, request).await;
+        (response.status(), String::from_utf8(read_body(response).await.to_vec()).unwrap())
+    }
+
+    fn bearer(request: TestRequest, token: &str) -> TestRequest {
+        request.insert_header((AUTHORIZATION, format!("Bearer {token}")))
+    }
+
+    #[actix_web::test]
+    async fn a_valid_token_says_who_asks() {
+        let answer = ask(|request, good, _| bearer(request.uri("/who"), good)).await;
+        assert_eq!(answer, (StatusCode::OK, "person-1".into()));
+    }
+
+    #[actix_web::test]
+    async fn no_token_and_a_wrong_one_are_refused() {
+        assert_eq!(ask(|request, _, _| request.uri("/who")).await.0, StatusCode::UNAUTHORIZED);
+        for path in ["/who", "/open"] {
+            let wrong = ask(|request, _, bad| bearer(request.uri(path), bad)).await;
+            assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
+            let odd = ask(|request, good, _| {
+                request.uri(path).insert_header((AUTHORIZATION, format!("Basic {good}")))
+            })
+            .await;
+            assert_eq!(odd.0, StatusCode::UNAUTHORIZED);
+        }
+        assert_eq!(ask(|request, _, _| request.uri("/open")).await.0, StatusCode::OK);
+    }
+
+    #[actix_web::test]
+    async fn a_cookie_counts_for_reading_alone() {
+        let cookie = |value: &str| actix_web::cookie::Cookie::new(SESSION_COOKIE, value.to_owned());
+        assert_eq!(ask(|request, good, _| request.uri("/who").cookie(cookie(good))).await.0, StatusCode::OK);
+        let posted = ask(|request, good, _| {
+            request.uri("/who").method(actix_web::http::Method::POST).cookie(cookie(good))
+        });
+        assert_eq!(posted.await.0, StatusCode::UNAUTHORIZED);
+        assert_eq!(ask(|request, _, _| request.uri("/open").cookie(cookie("old"))).await.0, StatusCode::OK);
+        assert_eq!(ask(|request, _, bad| request.uri("/open").cookie(cookie(bad))).await.0, StatusCode::OK);
+        let unknown = ask(|request, _, bad| request.uri("/who").cookie(cookie(bad))).await;
+        assert_eq!(unknown.0, StatusCode::UNAUTHORIZED);
+    }
+}

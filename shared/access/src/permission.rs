@@ -1,0 +1,117 @@
+use trialseal_record::Role;
+
+/// A door of the service. What lies behind it is still bounded by the trials that the token reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Permission {
+    /// Event headers, receipts, growth, the overview and seals: nothing about any one participant but random ids.
+    ReadRecord,
+    /// The data of events: forms, timelines, adverse events.
+    ReadParticipantData,
+    /// Which trials there are, and proofs that there is none of a name, which can show another's.
+    ReadTrialList,
+    /// Datasets, each value shown only where its participant's consent covers it.
+    Export,
+    /// Datasets with all values.
+    ExportAll,
+    /// Commands; which ones, and when, is decided by the rules of the trial.
+    Submit,
+    /// Whole files of events.
+    Import,
+    /// The service's metrics.
+    Metrics,
+    /// Tokens: giving them out and revoking them.
+    ManageTokens,
+}
+
+impl Permission {
+    /// Every permission.
+    pub const ALL: [Self; 9] = [
+        Self::ReadRecord,
+        Self::ReadParticipantData,
+        Self::ReadTrialList,
+        Self::Export,
+        Self::ExportAll,
+        Self::Submit,
+        Self::Import,
+        Self::Metrics,
+        Self::ManageTokens,
+    ];
+
+    /// Whether `role` has it, by [`MATRIX`].
+    pub fn is_of(self, role: Role) -> bool {
+        MATRIX.iter().any(|(permission, roles)| *permission == self && roles.contains(&role))
+    }
+}
+
+/// The roles that have each permission; all others do not. Which trials it holds for is the token's matter.
+///
+/// - A sponsor answers for the trial and exports all of it, but neither sees which other trials there are nor runs the
+///   service.
+/// - An investigator records and reads the participants of the trial.
+/// - The IRB and monitors see everything and export everything; of the trial itself the IRB alone records something,
+///   its decisions.
+/// - A researcher sees that a record is sound, and of its values what participants agreed to share.
+/// - An administrator runs the service and sees no participant's data.
+/// - The system itself acts inside the service and comes through no door.
+pub const MATRIX: &[(Permission, &[Role])] = {
+    use Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
+    &[
+        (Permission::ReadRecord, &[Sponsor, Investigator, Irb, Monitor, Researcher, Admin]),
+        (Permission::ReadParticipantData, &[Sponsor, Investigator, Irb, Monitor]),
+        (Permission::ReadTrialList, &[Irb, Monitor, Admin]),
+        (Permission::Export, &[Sponsor, Irb, Monitor, Researcher]),
+        (Permission::ExportAll, &[Sponsor, Irb, Monitor]),
+        (Permission::Submit, &[Sponsor, Investigator, Irb]),
+        (Permission::Import, &[Sponsor, Investigator]),
+        (Permission::Metrics, &[Admin]),
+        (Permission::ManageTokens, &[Admin]),
+    ]
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Written out a second time, role by role, so that a slip in the table does not pass unseen.
+    fn expected(role: Role) -> Vec<Permission> {
+        use Permission::{
+            Export, ExportAll, Import, ManageTokens, Metrics, ReadParticipantData, ReadRecord, ReadTrialList,
+            Submit,
+        };
+        match role {
+            Role::Sponsor => vec![ReadRecord, ReadParticipantData, Export, ExportAll, Submit, Import],
+            Role::Investigator => vec![ReadRecord, ReadParticipantData, Submit, Import],
+            Role::Irb => vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, Submit],
+            Role::Monitor => vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll],
+            Role::Researcher => vec![ReadRecord, Export],
+            Role::Admin => vec![ReadRecord, ReadTrialList, Metrics, ManageTokens],
+            Role::System => vec![],
+        }
+    }
+
+    #[test]
+    fn every_role_has_its_permissions_and_no_other() {
+        for role in Role::ALL {
+            let has: Vec<_> =
+                Permission::ALL.into_iter().filter(|permission| permission.is_of(role)).collect();
+            assert_eq!(has, expected(role), "{role}");
+        }
+    }
+
+    #[test]
+    fn the_matrix_has_one_line_a_permission() {
+        let lines: Vec<_> = MATRIX.iter().map(|(permission, _)| *permission).collect();
+        assert_eq!(lines, Permission::ALL);
+    }
+
+    #[test]
+    fn what_no_role_may_ever_combine() {
+        for role in Role::ALL {
+            let may = |permission: Permission| permission.is_of(role);
+            assert!(!may(Permission::ExportAll) || may(Permission::ReadParticipantData), "{role}");
+            assert!(!may(Permission::ExportAll) || may(Permission::Export), "{role}");
+            assert!(!may(Permission::ManageTokens) || !may(Permission::ReadParticipantData), "{role}");
+            assert!(!may(Permission::ManageTokens) || !may(Permission::Submit), "{role}");
+        }
+    }
+}
