@@ -1,0 +1,107 @@
+//! Jobs, tokens and data keys.
+
+use std::sync::Arc;
+
+use trialseal_record::ids::{ParticipantId, Scope};
+use trialseal_vault::WrappedKey;
+use uuid::Uuid;
+
+use super::fixture::{bytes, trial};
+use crate::rows::{JobRow, TokenRow};
+use crate::{Store, StoreError};
+
+/// A job is replaced as it goes on, and listed with the open ones of its kind until it has ended.
+pub async fn jobs_are_replaced_and_listed_while_open(store: Arc<dyn Store>) {
+    let job = |id: u128, kind: &str| JobRow {
+        id: Uuid::from_u128(id),
+        kind: kind.to_owned(),
+        trial: trial("T"),
+        actor: "actor-1".into(),
+        ended: false,
+        detail: b"{\"rows\":0}\0".to_vec(),
+    };
+    for row in [job(u128::MAX, "import"), job(2, "import"), job(1, "export"), job(3, "import")] {
+        store.put_job(&row).await.unwrap();
+    }
+    assert_eq!(store.job(Uuid::from_u128(1)).await.unwrap(), Some(job(1, "export")));
+    assert_eq!(store.job(Uuid::from_u128(9)).await.unwrap(), None);
+    let open = [job(2, "import"), job(3, "import"), job(u128::MAX, "import")];
+    assert_eq!(store.open_jobs("import").await.unwrap(), open);
+
+    let ended = JobRow { ended: true, detail: vec![], ..job(2, "import") };
+    store.put_job(&ended).await.unwrap();
+    assert_eq!(store.job(ended.id).await.unwrap(), Some(ended));
+    assert_eq!(store.open_jobs("import").await.unwrap(), open[1..]);
+    assert_eq!(store.open_jobs("other").await.unwrap(), []);
+}
+
+/// Tokens are found by hash, revoked or not, and listed by actor; none replaces another.
+pub async fn tokens_are_kept_until_revoked(store: Arc<dyn Store>) {
+    let token = |number, actor: &str, trials: Option<Vec<&str>>| TokenRow {
+        hash: bytes(number),
+        actor: actor.to_owned(),
+        role: "monitor".into(),
+        organisation: "An organisation, Zürich".into(),
+        source_system: trials.as_ref().map(|_| "EDC 7".into()),
+        trials: trials.map(|ids| ids.into_iter().map(trial).collect()),
+        revoked: false,
+    };
+    let tokens =
+        [token(3, "Z", None), token(1, "a", Some(vec!["T", "U.1", "_ledger"])), token(2, "b", Some(vec![]))];
+    for row in tokens.iter().rev() {
+        store.add_token(row).await.unwrap();
+    }
+    assert_eq!(store.tokens().await.unwrap(), tokens);
+    for row in &tokens {
+        assert_eq!(store.token(&row.hash).await.unwrap().as_ref(), Some(row));
+    }
+    let other = token(3, "someone else", None);
+    assert!(matches!(store.add_token(&other).await, Err(StoreError::Refused(_))));
+    assert!(store.revoke_token(&bytes(3)).await.unwrap());
+    assert!(store.revoke_token(&bytes(3)).await.unwrap());
+    assert!(!store.revoke_token(&bytes(4)).await.unwrap());
+    let revoked = TokenRow { revoked: true, ..tokens[0].clone() };
+    assert_eq!(store.token(&bytes(3)).await.unwrap(), Some(revoked));
+    assert_eq!(store.token(&bytes(1)).await.unwrap(), Some(tokens[1].clone()));
+    assert_eq!(store.token(&bytes(4)).await.unwrap(), None);
+}
+
+fn wrapped(id: u128, scope: &Scope) -> WrappedKey {
+    WrappedKey {
+        id: Uuid::from_u128(id),
+        scope: scope.clone(),
+        master: "master-1".into(),
+        wrapped: vec![0, 255, 7],
+    }
+}
+
+/// A scope has one key; whoever brings a second gets the first.
+pub async fn the_first_data_key_of_a_scope_stays(store: Arc<dyn Store>) {
+    let whole = Scope::Trial(trial("T"));
+    let one = Scope::Participant(trial("T"), ParticipantId(Uuid::from_u128(5)));
+    assert_eq!(store.data_key_of(&whole).await.unwrap(), None);
+    assert_eq!(store.add_data_key(&wrapped(1, &whole)).await.unwrap(), wrapped(1, &whole));
+    assert_eq!(store.add_data_key(&wrapped(2, &whole)).await.unwrap(), wrapped(1, &whole));
+    assert_eq!(store.add_data_key(&wrapped(3, &one)).await.unwrap(), wrapped(3, &one));
+    assert_eq!(store.data_key_of(&whole).await.unwrap(), Some(wrapped(1, &whole)));
+    assert_eq!(store.data_key_of(&one).await.unwrap(), Some(wrapped(3, &one)));
+    assert_eq!(store.data_key(Uuid::from_u128(3)).await.unwrap(), Some(wrapped(3, &one)));
+    assert_eq!(store.data_key(Uuid::from_u128(2)).await.unwrap(), None);
+}
+
+/// However many bring a scope's key at once, all of them get the same one.
+pub async fn one_of_many_concurrent_data_keys_wins(store: Arc<dyn Store>) {
+    let scope = Scope::Trial(trial("T"));
+    let adds: Vec<_> = (1..=8)
+        .map(|id| {
+            let (store, scope) = (Arc::clone(&store), scope.clone());
+            tokio::spawn(async move { store.add_data_key(&wrapped(id, &scope)).await })
+        })
+        .collect();
+    let mut ids = Vec::new();
+    for add in adds {
+        ids.push(add.await.unwrap().unwrap().id);
+    }
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    assert_eq!(store.data_key_of(&scope).await.unwrap(), Some(wrapped(ids[0].as_u128(), &scope)));
+}

@@ -1,0 +1,33 @@
+//! What the services ask of storage: the ports, the group-commit writer over them, an in-memory store, and the
+//! contract suite that every engine must pass.
+//!
+//! What it is not: a place for SQL. An engine is a crate of its own (`store-sqlite`, `store-postgres`) that implements
+//! [`Store`] in static SQL and runs `contract` in its tests. To add one: implement the ports in `ports.rs`, add the
+//! migrations under `migrations/`, call the contract suite, and name the engine in `services/server`.
+//!
+//! **Architecture invariant:** everything that decides what an append means (positions, versions, command ids, times,
+//! hashes) stands in [`writer`]; an engine only locks, reads and inserts rows.
+
+pub mod body;
+pub mod columns;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+pub mod docs;
+mod error;
+pub mod memory;
+mod ports;
+mod progress;
+pub mod proofs;
+mod rows;
+pub mod writer;
+
+pub use error::{Result, StoreError};
+pub use ports::{AppendTx, Appends, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens};
+pub use progress::Progress;
+pub use rows::{
+    CommandId, CommandRow, Digest, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, NaturalKeyRow,
+    NodeRow, SealRef, SealRow, SealWrite, SealedHead, StreamVersion, TokenRow, TreeName, WriteBatch,
+};
+pub use writer::{
+    Append, AppendError, Appended, AppendedEvent, Expected, NaturalKey, NewEvent, Writer, WriterSettings,
+};

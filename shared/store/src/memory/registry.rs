@@ -1,0 +1,80 @@
+//! Jobs, tokens and wrapped data keys.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use trialseal_record::ids::Scope;
+use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use uuid::Uuid;
+
+use super::{MemoryStore, read, write};
+use crate::error::{Result, StoreError};
+use crate::ports::{Jobs, Tokens};
+use crate::rows::{JobRow, TokenRow};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    jobs: BTreeMap<Uuid, JobRow>,
+    tokens: BTreeMap<[u8; 32], TokenRow>,
+    keys: BTreeMap<Scope, WrappedKey>,
+}
+
+#[async_trait]
+impl Jobs for MemoryStore {
+    async fn put_job(&self, job: &JobRow) -> Result<()> {
+        write(&self.registry).jobs.insert(job.id, job.clone());
+        Ok(())
+    }
+
+    async fn job(&self, id: Uuid) -> Result<Option<JobRow>> {
+        Ok(read(&self.registry).jobs.get(&id).cloned())
+    }
+
+    async fn open_jobs(&self, kind: &str) -> Result<Vec<JobRow>> {
+        let registry = read(&self.registry);
+        Ok(registry.jobs.values().filter(|job| job.kind == kind && !job.ended).cloned().collect())
+    }
+}
+
+#[async_trait]
+impl Tokens for MemoryStore {
+    async fn add_token(&self, token: &TokenRow) -> Result<()> {
+        let mut registry = write(&self.registry);
+        if registry.tokens.contains_key(&token.hash) {
+            return Err(StoreError::Refused("table token has a row of this key already".into()));
+        }
+        registry.tokens.insert(token.hash, token.clone());
+        Ok(())
+    }
+
+    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
+        Ok(read(&self.registry).tokens.get(hash).cloned())
+    }
+
+    async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool> {
+        let mut registry = write(&self.registry);
+        let token = registry.tokens.get_mut(hash).map(|token| token.revoked = true);
+        Ok(token.is_some())
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRow>> {
+        let mut tokens: Vec<_> = read(&self.registry).tokens.values().cloned().collect();
+        tokens.sort_by(|a, b| a.actor.cmp(&b.actor));
+        Ok(tokens)
+    }
+}
+
+#[async_trait]
+impl DataKeys for MemoryStore {
+    async fn data_key_of(&self, scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
+        Ok(read(&self.registry).keys.get(scope).cloned())
+    }
+
+    async fn data_key(&self, id: Uuid) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
+        Ok(read(&self.registry).keys.values().find(|key| key.id == id).cloned())
+    }
+
+    async fn add_data_key(&self, key: &WrappedKey) -> std::result::Result<WrappedKey, KeyStoreError> {
+        Ok(write(&self.registry).keys.entry(key.scope.clone()).or_insert_with(|| key.clone()).clone())
+    }
+}

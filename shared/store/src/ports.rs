@@ -1,0 +1,181 @@
+//! The ports. Each service takes only those it needs; [`Store`] is all of them, which only `server` names.
+
+use async_trait::async_trait;
+use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_seal::hash::Hash;
+use trialseal_vault::DataKeys;
+use uuid::Uuid;
+
+use crate::error::Result;
+use crate::rows::{
+    CommandId, CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRow, SealWrite,
+    SealedHead, StreamVersion, TokenRow, TreeName, WriteBatch,
+};
+
+/// Everything that is asked of storage, for one ledger.
+pub trait Store: Events + Appends + Seals + Models + Jobs + Tokens + DataKeys {}
+impl<T: Events + Appends + Seals + Models + Jobs + Tokens + DataKeys> Store for T {}
+
+/// Reading the record. Readers see committed events only, and see them without gaps.
+#[async_trait]
+pub trait Events: Send + Sync {
+    /// The ledger's origin.
+    fn origin(&self) -> &str;
+    /// The head row, without locking it.
+    async fn head(&self) -> Result<LedgerHead>;
+    /// The trial's number of events; `None` where it has none.
+    async fn trial_size(&self, trial: &TrialId) -> Result<Option<u64>>;
+    /// Trials and their sizes by id, after the one given.
+    async fn trials(&self, after: Option<&TrialId>, limit: u32) -> Result<Vec<(TrialId, u64)>>;
+    /// Up to `limit` events from ledger position `from` on.
+    async fn since_position(&self, from: u64, limit: u32) -> Result<Vec<EventRow>>;
+    /// Up to `limit` events of the trial from place `from` on.
+    async fn of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<EventRow>>;
+    /// Up to `limit` events of the stream from place `from` on.
+    async fn of_stream(
+        &self,
+        trial: &TrialId,
+        stream: &StreamId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRow>>;
+    /// Up to `limit` leaves from ledger position `from` on.
+    async fn leaves_from_position(&self, from: u64, limit: u32) -> Result<Vec<LeafRow>>;
+    /// The trial's leaves from place `from` on, up to `limit`.
+    async fn leaves_of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<Hash>>;
+    /// The stream that bears a natural key (keyed hash), if one does.
+    async fn stream_of(&self, trial: &TrialId, key: &[u8; 32]) -> Result<Option<StreamId>>;
+}
+
+/// Appending. Used by [`crate::writer`] alone.
+#[async_trait]
+pub trait Appends: Send + Sync {
+    /// Begins a transaction and locks the ledger's head row: appends and seals of one ledger wait here for each other.
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>>;
+    /// A command that was carried out; read outside of any transaction (after a commit in doubt).
+    async fn command(&self, id: &CommandId) -> Result<Option<CommandRow>>;
+}
+
+/// An append transaction that holds the head row's lock. Dropping it rolls back.
+#[async_trait]
+pub trait AppendTx: Send {
+    /// The locked head row.
+    fn head(&self) -> LedgerHead;
+    /// Which of these commands were carried out already.
+    async fn commands(&mut self, ids: &[CommandId]) -> Result<Vec<CommandRow>>;
+    /// The sizes of those of these trials that exist.
+    async fn trial_sizes(&mut self, trials: &[TrialId]) -> Result<Vec<(TrialId, u64)>>;
+    /// The versions of those of these streams that exist; the `version` in `streams` is ignored.
+    async fn stream_versions(&mut self, streams: &[(TrialId, StreamId)]) -> Result<Vec<StreamVersion>>;
+    /// Which of these natural keys are taken.
+    async fn taken(&mut self, keys: &[(TrialId, [u8; 32])]) -> Result<Vec<(TrialId, [u8; 32])>>;
+    /// Inserts the batch and moves the head row.
+    async fn write(&mut self, batch: &WriteBatch) -> Result<()>;
+    /// Commits. [`crate::StoreError::Unavailable`] leaves the outcome open.
+    async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// Recording and reading seals.
+#[async_trait]
+pub trait Seals: Send + Sync {
+    /// Begins a transaction and locks the ledger's head row.
+    async fn begin_seal(&self) -> Result<Box<dyn SealTx>>;
+    /// Seals from number `from` on, up to `limit`.
+    async fn seals(&self, from: u64, limit: u32) -> Result<Vec<SealRow>>;
+    /// The number of the first seal that covers event `trialseq` of the trial, if one does.
+    async fn seal_covering(&self, trial: &TrialId, trialseq: u64) -> Result<Option<u64>>;
+    /// The trial's head as of seal `seal`; `None` where it was not in that seal's map.
+    async fn sealed_head(&self, trial: &TrialId, seal: u64) -> Result<Option<SealedHead>>;
+    /// The heads of all trials as of seal `seal`, by trial id.
+    async fn sealed_heads(&self, seal: u64) -> Result<Vec<SealedHead>>;
+    /// Hashes of a tree's stored nodes at a level (8, 16 …) from index `from` on, up to `limit`, without gaps.
+    async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>>;
+    /// Compare-and-swap of the signed checkpoint of a size: stores `note` if there is none yet, and answers with the
+    /// stored one, whichever it is. What is stored never changes.
+    async fn put_checkpoint(&self, size: u64, note: &[u8]) -> Result<Vec<u8>>;
+    /// The signed checkpoint of that size.
+    async fn checkpoint(&self, size: u64) -> Result<Option<Vec<u8>>>;
+    /// The newest signed checkpoint, with its size.
+    async fn newest_checkpoint(&self) -> Result<Option<(u64, Vec<u8>)>>;
+    /// As [`Seals::put_checkpoint`], for the first note of a size that met the publication policy.
+    async fn put_note(&self, size: u64, note: &[u8]) -> Result<Vec<u8>>;
+    /// The note of that size that met the publication policy.
+    async fn note(&self, size: u64) -> Result<Option<Vec<u8>>>;
+    /// The newest note that met the publication policy, with its size.
+    async fn newest_note(&self) -> Result<Option<(u64, Vec<u8>)>>;
+}
+
+/// A sealing transaction that holds the head row's lock. Dropping it rolls back.
+#[async_trait]
+pub trait SealTx: Send {
+    /// The locked head row.
+    fn head(&self) -> LedgerHead;
+    /// As [`Events::leaves_from_position`], within the transaction.
+    async fn leaves_from_position(&mut self, from: u64, limit: u32) -> Result<Vec<LeafRow>>;
+    /// Records the seal and moves the head row's seal, `sealed` and time.
+    async fn write(&mut self, seal: &SealWrite) -> Result<()>;
+    /// Commits. [`crate::StoreError::Unavailable`] leaves the outcome open: read the head again.
+    async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// Read models: encrypted documents by model, generation, trial and id.
+#[async_trait]
+pub trait Models: Send + Sync {
+    /// All generations of a model.
+    async fn generations(&self, model: &str) -> Result<Vec<ModelRow>>;
+    /// Makes a new generation at position 0, active if it is the model's first, and gives its number.
+    async fn new_generation(&self, model: &str) -> Result<u32>;
+    /// Lets readers use `generation`, and drops the others with their documents.
+    async fn activate(&self, model: &str, generation: u32) -> Result<()>;
+    /// Documents by id, in the order asked for.
+    async fn docs(&self, model: &str, generation: u32, ids: &[(TrialId, String)])
+    -> Result<Vec<Option<Doc>>>;
+    /// Documents of a trial whose id starts with `prefix` and comes after `after`, in byte order of the ids.
+    async fn list(
+        &self,
+        model: &str,
+        generation: u32,
+        trial: &TrialId,
+        prefix: &str,
+        after: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<Doc>>;
+    /// Begins a transaction on one generation that stands at `position`.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Overtaken`] where it stands elsewhere.
+    async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>>;
+}
+
+/// A read model's transaction: documents and checkpoint together. Dropping it rolls back.
+#[async_trait]
+pub trait ModelTx: Send {
+    /// Inserts or replaces documents.
+    async fn put(&mut self, docs: &[Doc]) -> Result<()>;
+    /// Moves the checkpoint and commits.
+    async fn commit(self: Box<Self>, position: u64) -> Result<()>;
+}
+
+/// Imports and exports under way.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Inserts or replaces a job.
+    async fn put_job(&self, job: &JobRow) -> Result<()>;
+    /// A job by id.
+    async fn job(&self, id: Uuid) -> Result<Option<JobRow>>;
+    /// Jobs of a kind that have not ended, oldest id first.
+    async fn open_jobs(&self, kind: &str) -> Result<Vec<JobRow>>;
+}
+
+/// Bearer tokens.
+#[async_trait]
+pub trait Tokens: Send + Sync {
+    /// Adds a token.
+    async fn add_token(&self, token: &TokenRow) -> Result<()>;
+    /// A token by its hash, revoked or not.
+    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>>;
+    /// Revokes a token; `false` where there is none with that hash.
+    async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool>;
+    /// All tokens, by actor.
+    async fn tokens(&self) -> Result<Vec<TokenRow>>;
+}
