@@ -1,0 +1,318 @@
+//! Events, commands and natural keys.
+
+use async_trait::async_trait;
+use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_seal::hash::Hash;
+use trialseal_store::columns::{self, gap_free, signed};
+use trialseal_store::{
+    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, Result, StreamVersion,
+    WriteBatch,
+};
+
+use crate::error::failed;
+use crate::insert::insert;
+use crate::{Locked, SqliteStore};
+
+#[async_trait]
+impl Events for SqliteStore {
+    fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    async fn head(&self) -> Result<LedgerHead> {
+        let head =
+            sqlx::query_as("SELECT position, time, seal, seal_leaf, sealed FROM ledger WHERE ledger = ?1")
+                .bind(self.ledger)
+                .fetch_one(&self.readers)
+                .await;
+        columns::head(head.map_err(failed)?)
+    }
+
+    async fn trial_size(&self, trial: &TrialId) -> Result<Option<u64>> {
+        let size = sqlx::query_scalar("SELECT size FROM trial WHERE ledger = ?1 AND trial = ?2")
+            .bind(self.ledger)
+            .bind(trial.as_str())
+            .fetch_optional(&self.readers)
+            .await;
+        size.map_err(failed)?.map(columns::number).transpose()
+    }
+
+    async fn trials(&self, after: Option<&TrialId>, limit: u32) -> Result<Vec<(TrialId, u64)>> {
+        let rows = sqlx::query_as(
+            "SELECT trial, size FROM trial WHERE ledger = ?1 AND trial > ?2 ORDER BY trial LIMIT ?3",
+        )
+        .bind(self.ledger)
+        .bind(after.map_or("", TrialId::as_str))
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await;
+        rows.map_err(failed)?.into_iter().map(columns::trial_size).collect()
+    }
+
+    async fn since_position(&self, from: u64, limit: u32) -> Result<Vec<EventRow>> {
+        let rows = sqlx::query_as(
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event
+             WHERE ledger = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
+        )
+        .bind(self.ledger)
+        .bind(signed(from)?)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await;
+        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::event).collect();
+        gap_free("events", from, rows?, |event| event.position)
+    }
+
+    async fn of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<EventRow>> {
+        let rows = sqlx::query_as(
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event
+             WHERE ledger = ?1 AND trial = ?2 AND trialseq >= ?3 ORDER BY trialseq LIMIT ?4",
+        )
+        .bind(self.ledger)
+        .bind(trial.as_str())
+        .bind(signed(from)?)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await;
+        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::event).collect();
+        gap_free(&format!("events of trial {trial}"), from, rows?, |event| event.trialseq)
+    }
+
+    async fn of_stream(
+        &self,
+        trial: &TrialId,
+        stream: &StreamId,
+        from: u64,
+        limit: u32,
+    ) -> Result<Vec<EventRow>> {
+        let rows = sqlx::query_as(
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event
+             WHERE ledger = ?1 AND trial = ?2 AND stream = ?3 AND streamseq >= ?4 ORDER BY streamseq LIMIT ?5",
+        )
+        .bind(self.ledger)
+        .bind(trial.as_str())
+        .bind(stream.to_string())
+        .bind(signed(from)?)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await;
+        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::event).collect();
+        gap_free(&format!("events of {stream} of trial {trial}"), from, rows?, |event| event.streamseq)
+    }
+
+    async fn leaves_from_position(&self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
+        let rows = sqlx::query_as(LEAVES)
+            .bind(self.ledger)
+            .bind(signed(from)?)
+            .bind(limit)
+            .fetch_all(&self.readers)
+            .await;
+        leaves(from, rows.map_err(failed)?)
+    }
+
+    async fn leaves_of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<Hash>> {
+        let rows: Vec<columns::LeafColumns> = sqlx::query_as(
+            "SELECT position, trial, trialseq, leaf FROM event
+             WHERE ledger = ?1 AND trial = ?2 AND trialseq >= ?3 ORDER BY trialseq LIMIT ?4",
+        )
+        .bind(self.ledger)
+        .bind(trial.as_str())
+        .bind(signed(from)?)
+        .bind(limit)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(failed)?;
+        let rows: Result<_> = rows.into_iter().map(columns::leaf).collect();
+        let rows = gap_free(&format!("events of trial {trial}"), from, rows?, |row: &LeafRow| row.trialseq)?;
+        Ok(rows.into_iter().map(|row| row.leaf).collect())
+    }
+
+    async fn stream_of(&self, trial: &TrialId, key: &[u8; 32]) -> Result<Option<StreamId>> {
+        let stream = sqlx::query_scalar(
+            "SELECT stream FROM natural_key WHERE ledger = ?1 AND trial = ?2 AND key = ?3",
+        )
+        .bind(self.ledger)
+        .bind(trial.as_str())
+        .bind(key.as_slice())
+        .fetch_optional(&self.readers)
+        .await;
+        stream.map_err(failed)?.map(|stream: String| columns::stream(&stream)).transpose()
+    }
+}
+
+pub(crate) const LEAVES: &str = "SELECT position, trial, trialseq, leaf FROM event
+    WHERE ledger = ?1 AND position >= ?2 ORDER BY position LIMIT ?3";
+
+pub(crate) fn leaves(from: u64, rows: Vec<columns::LeafColumns>) -> Result<Vec<LeafRow>> {
+    let rows: Result<_> = rows.into_iter().map(columns::leaf).collect();
+    gap_free("events", from, rows?, |row: &LeafRow| row.position)
+}
+
+#[async_trait]
+impl Appends for SqliteStore {
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>> {
+        Ok(Box::new(self.lock().await?))
+    }
+
+    async fn command(&self, id: &CommandId) -> Result<Option<CommandRow>> {
+        let row = sqlx::query_as(
+            "SELECT id, digest, trial, first, count FROM command WHERE ledger = ?1 AND id = ?2",
+        )
+        .bind(self.ledger)
+        .bind(id.as_slice())
+        .fetch_optional(&self.readers)
+        .await;
+        row.map_err(failed)?.map(columns::command).transpose()
+    }
+}
+
+/// Lists of values travel as JSON, bytes within them in hex: SQLite has no arrays. The list is walked, and each of its
+/// values looked up by key (CROSS JOIN keeps that order).
+#[async_trait]
+impl AppendTx for Locked {
+    fn head(&self) -> LedgerHead {
+        self.head
+    }
+
+    async fn commands(&mut self, ids: &[CommandId]) -> Result<Vec<CommandRow>> {
+        let ids: Vec<_> = ids.iter().map(hex).collect();
+        let rows = sqlx::query_as(
+            "SELECT c.id, c.digest, c.trial, c.first, c.count FROM json_each(?2) AS asked
+             CROSS JOIN command AS c ON c.ledger = ?1 AND c.id = unhex(asked.value)",
+        )
+        .bind(self.ledger)
+        .bind(serde_json::json!(ids).to_string())
+        .fetch_all(&mut *self.tx)
+        .await;
+        rows.map_err(failed)?.into_iter().map(columns::command).collect()
+    }
+
+    async fn trial_sizes(&mut self, trials: &[TrialId]) -> Result<Vec<(TrialId, u64)>> {
+        let trials: Vec<_> = trials.iter().map(TrialId::as_str).collect();
+        let rows = sqlx::query_as(
+            "SELECT t.trial, t.size FROM json_each(?2) AS asked
+             CROSS JOIN trial AS t ON t.ledger = ?1 AND t.trial = asked.value",
+        )
+        .bind(self.ledger)
+        .bind(serde_json::json!(trials).to_string())
+        .fetch_all(&mut *self.tx)
+        .await;
+        rows.map_err(failed)?.into_iter().map(columns::trial_size).collect()
+    }
+
+    async fn stream_versions(&mut self, streams: &[(TrialId, StreamId)]) -> Result<Vec<StreamVersion>> {
+        let streams: Vec<_> =
+            streams.iter().map(|(trial, stream)| [trial.to_string(), stream.to_string()]).collect();
+        let rows = sqlx::query_as(
+            "SELECT s.trial, s.stream, s.version FROM json_each(?2) AS asked
+             CROSS JOIN stream AS s ON s.ledger = ?1 AND s.trial = asked.value ->> 0 AND s.stream = asked.value ->> 1",
+        )
+        .bind(self.ledger)
+        .bind(serde_json::json!(streams).to_string())
+        .fetch_all(&mut *self.tx)
+        .await;
+        rows.map_err(failed)?.into_iter().map(columns::stream_version).collect()
+    }
+
+    async fn taken(&mut self, keys: &[(TrialId, [u8; 32])]) -> Result<Vec<(TrialId, [u8; 32])>> {
+        let keys: Vec<_> = keys.iter().map(|(trial, key)| [trial.to_string(), hex(key)]).collect();
+        let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT k.trial, k.key FROM json_each(?2) AS asked
+             CROSS JOIN natural_key AS k
+                 ON k.ledger = ?1 AND k.trial = asked.value ->> 0 AND k.key = unhex(asked.value ->> 1)",
+        )
+        .bind(self.ledger)
+        .bind(serde_json::json!(keys).to_string())
+        .fetch_all(&mut *self.tx)
+        .await
+        .map_err(failed)?;
+        rows.into_iter().map(|(trial, key)| Ok((columns::trial(trial)?, columns::bytes(&key)?))).collect()
+    }
+
+    async fn write(&mut self, batch: &WriteBatch) -> Result<()> {
+        self.whole = false;
+        self.write_events(&batch.events).await?;
+        self.write_commands(&batch.commands).await?;
+        self.write_sizes(batch).await?;
+        sqlx::query("UPDATE ledger SET position = ?2, time = ?3 WHERE ledger = ?1")
+            .bind(self.ledger)
+            .bind(signed(batch.position)?)
+            .bind(batch.time.micros())
+            .execute(&mut *self.tx)
+            .await
+            .map_err(failed)?;
+        self.whole = true;
+        Ok(())
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        Self::commit(*self).await
+    }
+}
+
+fn hex(bytes: &[u8; 32]) -> String {
+    Hash::from_bytes(*bytes).to_string()
+}
+
+impl Locked {
+    async fn write_events(&mut self, events: &[EventRow]) -> Result<()> {
+        let ledger = self.ledger;
+        let into = "INSERT INTO event
+            (ledger, position, trial, trialseq, stream, streamseq, leaf, header, key, body)";
+        insert(&mut self.tx, (into, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ""), events, |statement, row| {
+            Ok(statement
+                .bind(ledger)
+                .bind(signed(row.position)?)
+                .bind(row.trial.as_str())
+                .bind(signed(row.trialseq)?)
+                .bind(row.stream.to_string())
+                .bind(signed(row.streamseq)?)
+                .bind(row.leaf.as_bytes().as_slice())
+                .bind(row.header.as_slice())
+                .bind(row.key)
+                .bind(row.body.as_slice()))
+        })
+        .await
+    }
+
+    async fn write_commands(&mut self, commands: &[CommandRow]) -> Result<()> {
+        let ledger = self.ledger;
+        let into = "INSERT INTO command (ledger, id, digest, trial, first, count)";
+        insert(&mut self.tx, (into, "(?, ?, ?, ?, ?, ?)", ""), commands, |statement, row| {
+            Ok(statement
+                .bind(ledger)
+                .bind(row.id.as_slice())
+                .bind(row.digest.as_slice())
+                .bind(row.trial.as_str())
+                .bind(signed(row.first)?)
+                .bind(row.count))
+        })
+        .await
+    }
+
+    /// Trials, streams and natural keys.
+    async fn write_sizes(&mut self, batch: &WriteBatch) -> Result<()> {
+        let ledger = self.ledger;
+        let into = "INSERT INTO trial (ledger, trial, size)";
+        let grown = "ON CONFLICT (ledger, trial) DO UPDATE SET size = excluded.size";
+        insert(&mut self.tx, (into, "(?, ?, ?)", grown), &batch.trials, |statement, (trial, size)| {
+            Ok(statement.bind(ledger).bind(trial.as_str()).bind(signed(*size)?))
+        })
+        .await?;
+
+        let into = "INSERT INTO stream (ledger, trial, stream, version)";
+        let grown = "ON CONFLICT (ledger, trial, stream) DO UPDATE SET version = excluded.version";
+        insert(&mut self.tx, (into, "(?, ?, ?, ?)", grown), &batch.streams, |statement, row| {
+            let statement = statement.bind(ledger).bind(row.trial.as_str()).bind(row.stream.to_string());
+            Ok(statement.bind(signed(row.version)?))
+        })
+        .await?;
+
+        let into = "INSERT INTO natural_key (ledger, trial, key, stream)";
+        insert(&mut self.tx, (into, "(?, ?, ?, ?)", ""), &batch.natural_keys, |statement, row| {
+            let statement = statement.bind(ledger).bind(row.trial.as_str()).bind(row.key.as_slice());
+            Ok(statement.bind(row.stream.to_string()))
+        })
+        .await
+    }
+}
