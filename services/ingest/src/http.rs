@@ -1,0 +1,47 @@
+//! The routes: one file an endpoint.
+
+mod activate_site;
+mod answers;
+mod correct_data;
+mod enrol_participant;
+mod import_status;
+mod params;
+mod publish_consent_version;
+mod record_data;
+mod record_disposition;
+mod record_irb_decision;
+mod record_visit;
+mod register_trial;
+mod report_adverse_event;
+mod screen_participant;
+mod sent;
+mod sign_consent;
+mod start_import;
+mod submit_protocol_version;
+mod submit_results;
+mod withdraw_consent;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Adds the routes to an app that has `web::Data<Ingest>`, tells who asks (`trialseal_access::http`) and gives requests
+/// an id (`trialseal_runtime::request_log`).
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(register_trial::register_trial)
+        .service(submit_protocol_version::submit_protocol_version)
+        .service(record_irb_decision::record_irb_decision)
+        .service(activate_site::activate_site)
+        .service(publish_consent_version::publish_consent_version)
+        .service(submit_results::submit_results)
+        .service(screen_participant::screen_participant)
+        .service(sign_consent::sign_consent)
+        .service(withdraw_consent::withdraw_consent)
+        .service(enrol_participant::enrol_participant)
+        .service(record_visit::record_visit)
+        .service(record_data::record_data)
+        .service(correct_data::correct_data)
+        .service(report_adverse_event::report_adverse_event)
+        .service(record_disposition::record_disposition)
+        .service(start_import::start_import)
+        .service(import_status::import_status);
+}

@@ -1,0 +1,42 @@
+//! The parameters that the routes share, as the API description names them.
+
+use utoipa::IntoParams;
+use uuid::Uuid;
+
+/// Where in the address the trial stands.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes what `Sent` reads")]
+pub(super) struct TrialPath {
+    /// The trial's id.
+    trial: String,
+}
+
+/// Where in the address the participant stands.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "describes what `Sent` reads")]
+pub(super) struct ParticipantPath {
+    /// The participant's id.
+    participant: Uuid,
+}
+
+/// The header of every command.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what `Head` reads")]
+pub(super) struct CommandKey {
+    /// Your own name for this command, 1 to 255 visible ASCII characters. Send the same again when you repeat the
+    /// request, and you get the same answer.
+    #[param(rename = "Idempotency-Key")]
+    key: String,
+}
+
+/// The parameter of every command.
+#[derive(Debug, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `Sent` reads")]
+pub(super) struct Wait {
+    /// `sealed`: answer once a published seal covers the events, or after a while with the level `recorded`.
+    wait: Option<String>,
+}

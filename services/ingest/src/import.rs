@@ -1,0 +1,157 @@
+//! Imports: a whole Dataset-JSON file becomes events, all of it or none.
+//!
+//! A file is received into the spool and gets a job; a task of its own then checks every row of it (`check.rs`), and
+//! only if all can be taken records them chunk by chunk (`record.rs`). From then on the import is carried to its end,
+//! over restarts too: each chunk is a command with an id that follows from the import, so that none is recorded twice.
+
+mod cells;
+mod check;
+mod dataset;
+mod receive;
+mod record;
+pub(crate) mod spool;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use trialseal_record::ids::ImportId;
+use trialseal_runtime::problem::Problem;
+use trialseal_store::StoreError;
+
+use crate::{Ingest, refusal};
+use check::{Checked, Plan};
+use status::Job;
+
+pub(crate) use receive::Upload;
+pub use status::{ExceptionRow, Exceptions, ImportState, ImportStatus, RefusedRow};
+
+/// The kind of the jobs kept here.
+pub(crate) const KIND: &str = "import";
+
+/// Pauses before something is tried again that failed for want of the database: the first, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// Why imports cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The store does not say which imports are open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The spool folder cannot be read.
+    #[error("the spool folder cannot be read: {0}")]
+    Spool(#[from] std::io::Error),
+}
+
+impl Ingest {
+    /// Goes on with the imports that a former process left open; call it once at the start. Answers how many.
+    ///
+    /// # Errors
+    /// [`ResumeError`]; nothing was resumed then.
+    pub async fn resume_imports(self: &Arc<Self>) -> Result<usize, ResumeError> {
+        let rows = self.jobs.open_jobs(KIND).await?;
+        self.spool.recover(&rows.iter().map(|row| ImportId(row.id)).collect())?;
+        let mut jobs = Vec::new();
+        for row in &rows {
+            match Job::read(row) {
+                Ok(job) => jobs.push(job),
+                Err(error) => {
+                    tracing::error!(import = %row.id, %error, "a job cannot be read, and its import stays open");
+                }
+            }
+        }
+        // Without its file an import cannot go on: another process may have it.
+        jobs.retain(|job| {
+            let here = self.spool.has(job.import);
+            if !here {
+                tracing::error!(import = %job.import, "the file of an open import is not in this spool");
+            }
+            here
+        });
+        let count = jobs.len();
+        for job in jobs {
+            self.start(job);
+        }
+        Ok(count)
+    }
+
+    /// How an import stands, if there is one with this id.
+    pub(crate) async fn import_status(&self, import: ImportId) -> Result<Option<ImportStatus>, Problem> {
+        let row = self.jobs.job(import.0).await.map_err(|error| refusal::of_store(&error))?;
+        let job = row.filter(|row| row.kind == KIND).map(|row| Job::read(&row)).transpose();
+        Ok(job.map_err(|error| Problem::internal(&error))?.map(|job| job.status))
+    }
+
+    /// Works on an import in a task of its own.
+    fn start(self: &Arc<Self>, job: Job) {
+        let ingest = Arc::clone(self);
+        self.runtime.spawn(async move {
+            let import = job.import;
+            // The semaphore is never closed.
+            let _place = ingest.import_places.acquire().await;
+            let mut job = job;
+            if let Err(failed) = ingest.work(&mut job).await {
+                tracing::error!(%import, error = %failed, "an import failed");
+                job.status.fail(failed.to_string());
+            }
+            ingest.end(job).await;
+        });
+    }
+
+    async fn work(&self, job: &mut Job) -> Result<(), record::Failed> {
+        let Some(plan) = self.check(job).await? else { return Ok(()) };
+        // Until now nothing is recorded of the file, and from here on all of it will be.
+        job.status.state = ImportState::Recording;
+        self.save(job).await;
+        record::record(self, job, plan).await?;
+        job.status.state = ImportState::Done;
+        Ok(())
+    }
+
+    /// Reads the whole file once; `None` where it cannot be taken, which the job then says.
+    async fn check(&self, job: &mut Job) -> Result<Option<Plan>, record::Failed> {
+        let key = self.spool_key(&job.trial).await?;
+        let folder = self.spool.clone();
+        let import = job.import;
+        let checked = tokio::task::spawn_blocking(move || check::check(|| folder.open(import, &key)));
+        match checked.await.map_err(record::Failed::new)?.map_err(record::Failed::new)? {
+            Checked::Sound(plan) => {
+                job.status.dataset = Some(plan.metadata.name.to_string());
+                job.status.rows = plan.metadata.records;
+                Ok(Some(*plan))
+            }
+            Checked::Refused(refused) => {
+                job.status.refuse(refused);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes down how an import stands, for those who ask. Nothing rests on it but what they are told.
+    async fn save(&self, job: &Job) -> bool {
+        let saved = match job.row() {
+            Ok(row) => self.jobs.put_job(&row).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = &saved {
+            tracing::warn!(import = %job.import, error, "the progress of an import could not be saved");
+        }
+        saved.is_ok()
+    }
+
+    /// Ends an import. A crash before the job is saved makes the next start find out anew that all is done; the file
+    /// goes last.
+    async fn end(&self, mut job: Job) {
+        job.ended = true;
+        let mut pause = FIRST_PAUSE;
+        while !self.save(&job).await {
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        if let Err(error) = self.spool.remove(job.import) {
+            tracing::warn!(import = %job.import, %error, "the file of an import could not be removed");
+        }
+        tracing::info!(import = %job.import, state = ?job.status.state, rows = job.status.rows, "an import ended");
+    }
+}

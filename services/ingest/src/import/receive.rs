@@ -1,0 +1,117 @@
+//! Receiving a file: into the spool, and from there to a job. The answer comes once both are durable.
+
+use std::sync::Arc;
+
+use actix_web::error::PayloadError;
+use actix_web::web::Bytes;
+use futures_util::Stream;
+use trialseal_access::{Permission, Principal};
+use trialseal_record::ids::{ImportId, Scope, StreamId, TrialId};
+use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_seal::hash::Hash;
+use trialseal_vault::{DataKey, VaultError};
+use uuid::Builder;
+
+use super::spool::{ReceiveError, Received};
+use super::status::{ImportStatus, Job, Sender};
+use crate::{Ingest, refusal};
+
+/// The name of the route, in the digest of the command.
+const ROUTE: &[u8] = b"imports";
+
+/// A file that comes in.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    pub(crate) principal: Principal,
+    pub(crate) trial: TrialId,
+    pub(crate) key: String,
+    pub(crate) request_id: String,
+}
+
+impl Ingest {
+    /// Receives a file and begins its import. Answers how it stands, and whether the same file was received under the
+    /// same key before.
+    pub(crate) async fn receive(
+        self: &Arc<Self>,
+        upload: Upload,
+        file: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+    ) -> Result<(ImportStatus, bool), Problem> {
+        let Upload { principal, trial, key, .. } = &upload;
+        Self::admit(principal, trial, Permission::Import)?;
+        if self.events.trial_size(trial).await.map_err(|error| refusal::of_store(&error))?.is_none() {
+            return Err(refusal::no_such_trial());
+        }
+        let command = self.command_id(principal, trial, key);
+        let import = import_of(&command);
+        let data_key = self.spool_key(trial).await.map_err(|error| refusal::of_vault(&error))?;
+        let received =
+            self.spool.receive(import, self.random_uuid(), data_key, file).await.map_err(of_receive)?;
+        let digest = self.vault.digest(&[ROUTE, trial.as_str().as_bytes(), received.sha256.as_bytes()]);
+        // Two uploads under one key take turns from here on.
+        let _held = self.locks.hold(trial, StreamId::import(import)).await;
+        if let Some(status) = self.received_before(import, &command, &digest).await? {
+            return Ok((status, true));
+        }
+        let Upload { principal, trial, request_id, .. } = upload;
+        let sender = Sender {
+            actor: principal.actor,
+            role: principal.role,
+            organisation: principal.organisation,
+            source_system: principal.source_system,
+            request_id,
+            command: Hash::from_bytes(command),
+            digest: Hash::from_bytes(digest),
+        };
+        let status = ImportStatus::received(import, trial.clone(), received.sha256);
+        let job = Job { import, trial, ended: false, status, sender };
+        self.accept(&job, received).await?;
+        let status = job.status.clone();
+        self.start(job);
+        Ok((status, false))
+    }
+
+    /// Makes file and job durable, in this order: a file without a job is removed at the next start.
+    async fn accept(&self, job: &Job, received: Received) -> Result<(), Problem> {
+        self.spool.keep(job.import, received).map_err(|error| Problem::internal(&error))?;
+        let row = job.row().map_err(|error| Problem::internal(&error))?;
+        self.jobs.put_job(&row).await.map_err(|error| refusal::of_store(&error))
+    }
+
+    /// How the import stands that this command began before, if it did.
+    async fn received_before(
+        &self,
+        import: ImportId,
+        command: &[u8; 32],
+        digest: &[u8; 32],
+    ) -> Result<Option<ImportStatus>, Problem> {
+        let Some(row) = self.jobs.job(import.0).await.map_err(|error| refusal::of_store(&error))? else {
+            // No import, but perhaps another command under the same key.
+            let used = self.appends.command(command).await.map_err(|error| refusal::of_store(&error))?;
+            return if used.is_some() { Err(refusal::key_reused()) } else { Ok(None) };
+        };
+        let job = Job::read(&row).map_err(|error| Problem::internal(&error))?;
+        if job.sender.digest.as_bytes() == digest { Ok(Some(job.status)) } else { Err(refusal::key_reused()) }
+    }
+
+    /// The key under which the trial's files are spooled.
+    pub(super) async fn spool_key(&self, trial: &TrialId) -> Result<Arc<DataKey>, VaultError> {
+        self.vault.key_of(&Scope::Trial(trial.clone())).await
+    }
+}
+
+/// An import's id follows from its command's, which is keyed and so tells nothing; thus one command is one import.
+fn import_of(command: &[u8; 32]) -> ImportId {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(command.split_at(16).0);
+    ImportId(Builder::from_custom_bytes(bytes).into_uuid())
+}
+
+fn of_receive(error: ReceiveError) -> Problem {
+    let sentence = format!("{error}.");
+    match error {
+        ReceiveError::TooLarge(_) => Problem::new(ProblemKind::PayloadTooLarge, sentence),
+        ReceiveError::Full => Problem::new(ProblemKind::Busy, sentence).with_retry_after_seconds(60),
+        ReceiveError::Interrupted => Problem::new(ProblemKind::Malformed, sentence),
+        ReceiveError::Disk(error) => Problem::internal(&error),
+    }
+}

@@ -1,0 +1,227 @@
+//! The one path that every command takes: look it up, read the states it rests on, decide, prepare, append.
+
+use std::sync::Arc;
+
+use trialseal_access::{Permission, Principal};
+use trialseal_record::ids::{Scope, StreamId, TrialId};
+use trialseal_record::{Actor, Command, Context, Decision, State, TrialState, decide};
+use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_store::{Append, AppendError, Appended, CommandId, CommandRow, Digest, Expected, NaturalKey};
+use uuid::{Builder, Uuid};
+
+use crate::Ingest;
+use crate::answer::{Level, Recorded};
+use crate::prepare::{Draft, Stamp, prepare};
+use crate::refusal;
+use crate::states::{StateError, StreamState};
+
+/// How often a command is decided anew because others changed what it rests on, before its sender is told.
+const TRIES: usize = 16;
+
+/// A command with all that its sender said of it.
+#[derive(Debug)]
+pub(crate) struct Submission {
+    pub(crate) principal: Principal,
+    pub(crate) trial: TrialId,
+    pub(crate) request_id: String,
+    /// The command's id, from its sender and the key they chose.
+    pub(crate) id: CommandId,
+    /// The keyed digest of its content.
+    pub(crate) digest: Digest,
+    pub(crate) command: Command,
+    /// Whether the sender waits for the seal.
+    pub(crate) wait: bool,
+}
+
+/// An answer, and whether it is an old one.
+#[derive(Debug)]
+pub(crate) struct Submitted {
+    pub(crate) recorded: Recorded,
+    pub(crate) replayed: bool,
+}
+
+/// The states that a command rests on.
+struct Basis {
+    trial: Arc<TrialState>,
+    others: Vec<(StreamId, StreamState)>,
+}
+
+impl Ingest {
+    /// Sees that the principal may send commands at all, and to this trial.
+    pub(crate) fn admit(principal: &Principal, trial: &TrialId, needed: Permission) -> Result<(), Problem> {
+        if trial.is_ledger() || !principal.reaches(trial) {
+            return Err(refusal::no_such_trial());
+        }
+        if !principal.may(needed) {
+            return Err(Problem::new(ProblemKind::Forbidden, "This role records nothing by this route."));
+        }
+        Ok(())
+    }
+
+    /// The id of a command, from its sender and the key that they chose within the trial.
+    pub(crate) fn command_id(&self, principal: &Principal, trial: &TrialId, key: &str) -> CommandId {
+        self.vault.command_id(&principal.actor, &format!("{trial}/{key}"))
+    }
+
+    /// Carries a command out, or says why not.
+    pub(crate) async fn submit(&self, submission: Submission) -> Result<Submitted, Problem> {
+        let appended = self.carry_out(&submission).await?;
+        let mut recorded = Recorded::of(&appended).map_err(|refused| Problem::internal(&refused))?;
+        if submission.wait && self.wait_until_sealed(&appended).await {
+            recorded.level = Level::Sealed;
+        }
+        Ok(Submitted { recorded, replayed: appended.replayed })
+    }
+
+    async fn carry_out(&self, submission: &Submission) -> Result<Appended, Problem> {
+        let Submission { trial, command, .. } = submission;
+        let stream = command.participant().map_or_else(|| StreamId::trial(trial), StreamId::participant);
+        let _held = self.locks.hold(trial, stream).await;
+        // Before anything is decided: the state has moved on since the command was carried out, and would refuse it now.
+        if let Some(old) = self.replay(submission).await? {
+            return Ok(old);
+        }
+        let creates = matches!(command, Command::RegisterTrial(_));
+        if !creates
+            && self.events.trial_size(trial).await.map_err(|error| refusal::of_store(&error))?.is_none()
+        {
+            return Err(refusal::no_such_trial());
+        }
+        for _ in 1..TRIES {
+            match self.attempt(submission).await? {
+                Err(AppendError::VersionConflict { .. }) => {}
+                ended => return ended.map_err(|error| refusal::of_append(&error)),
+            }
+        }
+        self.attempt(submission).await?.map_err(|error| refusal::of_append(&error))
+    }
+
+    /// The old answer, if this very command was carried out before.
+    async fn replay(&self, submission: &Submission) -> Result<Option<Appended>, Problem> {
+        let done = self.appends.command(&submission.id).await.map_err(|error| refusal::of_store(&error))?;
+        let Some(done) = done else { return Ok(None) };
+        let CommandRow { trial, digest, .. } = &done;
+        if *digest != submission.digest || *trial != submission.trial {
+            return Err(refusal::key_reused());
+        }
+        let old = self.writer.replay(trial, &done).await;
+        old.map(Some).map_err(|error| refusal::of_append(&error))
+    }
+
+    /// Decides on the record as it is now, and appends. The inner error is the append's.
+    async fn attempt(&self, submission: &Submission) -> Result<Result<Appended, AppendError>, Problem> {
+        let basis = self.basis(submission).await.map_err(|error| refusal::of_state(&error))?;
+        let context = self.context(&submission.principal);
+        let decision = match decide(&basis.state(), &submission.command, &context) {
+            Ok(decision) => decision,
+            // Another process may have carried out this very command since it was looked up.
+            Err(refused) => {
+                return match self.replay(submission).await? {
+                    Some(old) => Ok(Ok(old)),
+                    None => Err(refusal::of_rule(refused)),
+                };
+            }
+        };
+        let append = self.append_of(submission, &basis, decision, context.now_micros).await?;
+        // A crash before this line records nothing. After it the events may be durable without an answer: the sender
+        // sends the command again, and is answered from the record.
+        Ok(self.writer.append(append).await)
+    }
+
+    async fn basis(&self, submission: &Submission) -> Result<Basis, StateError> {
+        let Submission { trial, command, .. } = submission;
+        let named = [command.site().map(StreamId::site), command.participant().map(StreamId::participant)];
+        let mut others = Vec::new();
+        for stream in named.into_iter().flatten() {
+            others.push((stream, self.states.of(trial, stream).await?));
+        }
+        Ok(Basis { trial: self.states.of_trial(trial).await?, others })
+    }
+
+    /// What the decision may know besides the record.
+    pub(crate) fn context(&self, principal: &Principal) -> Context {
+        let Principal { actor, role, organisation, .. } = principal;
+        Context {
+            now_micros: self.clock.now(),
+            actor: Actor { id: actor.clone(), role: *role, organisation: organisation.clone() },
+            new_id: self.random_uuid(),
+        }
+    }
+
+    /// A UUID that tells nothing, not even when it was made.
+    pub(crate) fn random_uuid(&self) -> Uuid {
+        let mut bytes = [0; 16];
+        self.ids.fill(&mut bytes);
+        Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    async fn append_of(
+        &self,
+        submission: &Submission,
+        basis: &Basis,
+        decision: Decision,
+        now_micros: i64,
+    ) -> Result<Append, Problem> {
+        let Submission { trial, command, .. } = submission;
+        let mut drafts = Vec::with_capacity(decision.events.len());
+        let mut expected = basis.expected(trial);
+        for (stream, event) in decision.events {
+            let key = self.vault.key_of(&Scope::of(trial, stream)).await;
+            drafts.push(Draft { stream, event, key: key.map_err(|error| refusal::of_vault(&error))? });
+            // A stream that the decision did not read is one that it makes.
+            if expected.iter().all(|known| known.stream != stream) {
+                expected.push(Expected { stream, version: 0 });
+            }
+        }
+        let stamp = Stamp::new(&submission.principal, &submission.request_id);
+        let ids = Arc::clone(&self.ids);
+        let prepared =
+            tokio::task::spawn_blocking(move || prepare(drafts, &stamp, ids.as_ref(), now_micros)).await;
+        Ok(Append {
+            command: submission.id,
+            digest: submission.digest,
+            trial: trial.clone(),
+            new_trial: matches!(command, Command::RegisterTrial(_)),
+            expected,
+            natural_keys: decision.keys.iter().map(|key| self.natural_key(trial, key)).collect(),
+            events: prepared
+                .map_err(|e| Problem::internal(&e))?
+                .map_err(|error| refusal::of_prepare(&error))?,
+        })
+    }
+
+    /// A name to take, under the hash by which it is looked up.
+    pub(crate) fn natural_key(&self, trial: &TrialId, key: &trialseal_record::NaturalKey) -> NaturalKey {
+        NaturalKey {
+            key: self.vault.natural_key(trial, key.kind.as_str(), key.value.as_str()),
+            stream: key.stream,
+            rule: key.kind.taken().rule,
+        }
+    }
+
+    /// Waits until a published seal covers the events; `false` where that took too long.
+    async fn wait_until_sealed(&self, appended: &Appended) -> bool {
+        let Some(last) = appended.events.last() else { return true };
+        let mut published = self.progress.published();
+        let covered = published.wait_for(|position| *position > last.position);
+        matches!(tokio::time::timeout(self.limits.wait_sealed, covered).await, Ok(Ok(_)))
+    }
+}
+
+impl Basis {
+    fn state(&self) -> State<'_> {
+        let mut state = State::of(&self.trial);
+        for (_, other) in &self.others {
+            other.show(&mut state);
+        }
+        state
+    }
+
+    fn expected(&self, trial: &TrialId) -> Vec<Expected> {
+        let mut expected = vec![Expected { stream: StreamId::trial(trial), version: self.trial.version() }];
+        expected.extend(
+            self.others.iter().map(|(stream, state)| Expected { stream: *stream, version: state.version() }),
+        );
+        expected
+    }
+}

@@ -1,0 +1,10 @@
+//! Ingest as its callers meet it: over HTTP, on a ledger in memory.
+
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod imports;
+#[cfg(test)]
+mod pilot;
+#[cfg(test)]
+mod support;
