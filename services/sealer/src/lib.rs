@@ -1,0 +1,22 @@
+//! Makes seals of what was recorded, and publishes them. The key that signs the log is known here and nowhere else.
+//!
+//! A round has two halves. [`record`](Sealer) takes what is new into the trials' trees and records one seal, under the
+//! same lock that appends take; from then on the seal is final, for events name it. Publishing signs the checkpoint that
+//! covers it and writes tiles, entries, note and checkpoint; every byte of that follows from the recorded seals, so a
+//! round that was cut short anywhere is finished by doing it again. Starting is nothing but publishing what is due.
+//!
+//! What it is not: a judge of events (that is `record`), or a place to read proofs (that is `query`). To publish to
+//! another kind of place, implement [`Publication`].
+
+mod edge;
+mod error;
+mod folder;
+mod forest;
+mod publication;
+mod publish;
+mod round;
+
+pub use error::SealError;
+pub use folder::Folder;
+pub use publication::Publication;
+pub use round::{Sealer, SealerParts, SealerSettings};

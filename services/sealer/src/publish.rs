@@ -1,0 +1,158 @@
+//! Publishing: from recorded seals to tiles, entries, notes and the checkpoint.
+
+use std::sync::Arc;
+
+use trialseal_seal::checkpoint::Checkpoint;
+use trialseal_seal::hash::{Hash, Sha2};
+use trialseal_seal::note::Signer;
+use trialseal_seal::policy::Policy;
+use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
+use trialseal_seal::tree::Frontier;
+use trialseal_store::{SealRow, Store, TreeName};
+
+use crate::edge::{TILE, edge, frontier};
+use crate::error::SealError;
+use crate::publication::Publication;
+
+/// The path of the newest checkpoint below the log's prefix.
+const CHECKPOINT: &str = "checkpoint";
+
+pub(crate) struct Publisher {
+    store: Arc<dyn Store>,
+    place: Arc<dyn Publication>,
+    signer: Signer,
+    /// The log's tree as published.
+    tree: Frontier<Sha2>,
+    /// Hashes of the newest tile of each level.
+    edge: Vec<Vec<Hash>>,
+    /// Entries of the newest bundle.
+    entries: Vec<Vec<u8>>,
+}
+
+impl Publisher {
+    /// Picks up where publication stands, after making sure that what is published is what the database holds.
+    ///
+    /// # Errors
+    /// [`SealError::Behind`] and [`SealError::Fork`] where the two contradict each other.
+    pub(crate) async fn open(
+        store: Arc<dyn Store>,
+        place: Arc<dyn Publication>,
+        signer: Signer,
+        recorded: u64,
+    ) -> Result<Self, SealError> {
+        let published = match place.get(CHECKPOINT).await? {
+            Some(note) => Some(published_checkpoint(&note, &signer)?),
+            None => None,
+        };
+        let size = published.as_ref().map_or(0, |checkpoint| checkpoint.size);
+        let signed = store.newest_checkpoint().await?.map_or(0, |(size, _)| size);
+        if size.max(signed) > recorded {
+            return Err(SealError::Behind { published: size.max(signed), recorded });
+        }
+        let tree = frontier::<Sha2>(store.as_ref(), &TreeName::Log, size).await?;
+        if published.is_some_and(|checkpoint| checkpoint.root != tree.root()) {
+            return Err(SealError::Fork(format!(
+                "the published checkpoint of size {size} is of another tree"
+            )));
+        }
+        let edge = edge(store.as_ref(), &TreeName::Log, size).await?;
+        let first = size - size % TILE;
+        let entries = store.seals(first, u32::try_from(size - first).unwrap_or(0)).await?;
+        let entries = entries.into_iter().map(|seal| seal.entry).collect();
+        Ok(Self { store, place, signer, tree, edge, entries })
+    }
+
+    /// How many seals are published.
+    pub(crate) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Publishes the next seal. Whatever a crash leaves undone here is done by the same call after a restart, with the
+    /// same bytes; what was done twice is the same twice.
+    pub(crate) async fn publish(&mut self, seal: &SealRow) -> Result<(), SealError> {
+        let mut tree = self.tree.clone();
+        tree.push(seal.leaf);
+        let (size, root) = (tree.size(), tree.root());
+        let checkpoint = Checkpoint { origin: self.store.origin().to_owned(), size, root };
+        let note = checkpoint.sign(&self.signer)?.encode();
+        // Compare-and-swap before anything is seen outside: of each size one checkpoint is ever signed. A crash after
+        // it leaves a signed checkpoint that nobody has seen; the restart publishes exactly that one.
+        let stored = self.store.put_checkpoint(size, note.as_bytes()).await?;
+        if stored != note.as_bytes() {
+            return Err(SealError::Fork(format!("another checkpoint of size {size} was signed before")));
+        }
+        // A crash between these writes leaves tiles and entries that no checkpoint speaks of yet.
+        self.write_tiles(seal, size).await?;
+        // The publication policy asks for no witnesses, so that the log's own signature meets it. A crash before the
+        // next write leaves the note recorded and the old checkpoint published; both are true.
+        let note = self.store.put_note(size, note.as_bytes()).await?;
+        self.place.put(&note_path(size), note.clone()).await?;
+        self.place.put(CHECKPOINT, note).await?;
+        self.tree = tree;
+        self.close_full_tiles(size).await
+    }
+
+    /// Writes the entries and the tiles that end at `size`.
+    async fn write_tiles(&mut self, seal: &SealRow, size: u64) -> Result<(), SealError> {
+        let place = usize::try_from((size - 1) % TILE).unwrap_or_default();
+        self.entries.truncate(place);
+        self.entries.push(seal.entry.clone());
+        let (index, width) = tile_of(size);
+        self.place.put(&entries_path(index, width), encode_bundle(&self.entries)?).await?;
+
+        let mut hash = seal.leaf;
+        let mut count = size;
+        for level in 0u8.. {
+            let place = usize::try_from((count - 1) % TILE).unwrap_or_default();
+            if self.edge.len() <= usize::from(level) {
+                self.edge.push(Vec::new());
+            }
+            let Some(hashes) = self.edge.get_mut(usize::from(level)) else { break };
+            hashes.truncate(place);
+            hashes.push(hash);
+            let (index, width) = tile_of(count);
+            let bytes = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+            let full = trialseal_seal::tree::node_from_tile::<Sha2>(hashes);
+            self.place.put(&tile_path(level, index, width), bytes).await?;
+            if !count.is_multiple_of(TILE) {
+                break;
+            }
+            hash = full;
+            count /= TILE;
+        }
+        Ok(())
+    }
+
+    /// Forgets the tiles that are full now, in memory and as partial files, which the full ones replace.
+    async fn close_full_tiles(&mut self, size: u64) -> Result<(), SealError> {
+        let mut count = size;
+        for level in 0u8.. {
+            if count == 0 || !count.is_multiple_of(TILE) {
+                break;
+            }
+            if level == 0 {
+                self.entries.clear();
+                self.place.remove_folder(&format!("{}.p", entries_path(count / TILE - 1, None))).await?;
+            }
+            self.edge.get_mut(usize::from(level)).map(Vec::clear);
+            self.place.remove_folder(&format!("{}.p", tile_path(level, count / TILE - 1, None))).await?;
+            count /= TILE;
+        }
+        Ok(())
+    }
+}
+
+/// The index of the tile that the `count`-th hash stands in, and its width if it is not full yet.
+fn tile_of(count: u64) -> (u64, Option<u8>) {
+    let width = u8::try_from(count % TILE).ok().filter(|width| *width > 0);
+    ((count - 1) / TILE, width)
+}
+
+/// The checkpoint in a published note, if this ledger's key signed it.
+fn published_checkpoint(note: &[u8], signer: &Signer) -> Result<Checkpoint, SealError> {
+    let fork =
+        |what: String| SealError::Fork(format!("the published checkpoint is not this ledger's: {what}"));
+    let note = std::str::from_utf8(note).map_err(|error| fork(error.to_string()))?;
+    let policy = Policy::parse(&Policy::text_for_log(&signer.verifier_key()))?;
+    Ok(policy.check(note).map_err(|error| fork(error.to_string()))?.checkpoint)
+}
