@@ -1,0 +1,206 @@
+//! The loop: from a model's checkpoint to the newest event, and keeping up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use trialseal_record::view::{DataView, Overview, ParticipantView, TimelineEntry};
+use trialseal_runtime::shutdown::Shutdown;
+use trialseal_store::{Events, ModelRow, Models, Progress, StoreError};
+use trialseal_vault::Vault;
+
+use crate::decoded::Decoded;
+use crate::error::ProjectorError;
+use crate::fold::fold;
+use crate::model::Model;
+
+/// Events in one transaction: enough that a commit is cheap per event, few enough to hold in memory decrypted.
+const BATCH_EVENTS: u32 = 1_000;
+/// How long to wait for news when nothing signals it, as in a process of its own.
+const POLL: Duration = Duration::from_millis(500);
+/// How long to wait after a failure.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
+
+/// What a projector is made of.
+pub struct ProjectorParts {
+    /// The record.
+    pub events: Arc<dyn Events>,
+    /// The read models.
+    pub models: Arc<dyn Models>,
+    /// Keys of events and documents.
+    pub vault: Arc<Vault>,
+    /// Tells when something was recorded.
+    pub progress: Arc<Progress>,
+}
+
+/// How a read model stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelStatus {
+    /// The ledger position of the next event to fold.
+    pub position: u64,
+    /// How many events are recorded and not folded yet.
+    pub lag_events: u64,
+    /// Why folding does not go on, where it does not.
+    pub error: Option<String>,
+}
+
+/// Keeps the read models up with the record.
+pub struct Projector {
+    parts: ProjectorParts,
+    status: Mutex<BTreeMap<&'static str, ModelStatus>>,
+}
+
+/// The events read last. Models that stand at the same position share them.
+#[derive(Default)]
+struct Batch {
+    from: u64,
+    events: Vec<Decoded>,
+}
+
+impl Projector {
+    /// A projector that has not begun.
+    pub fn new(parts: ProjectorParts) -> Self {
+        Self { parts, status: Mutex::default() }
+    }
+
+    /// How each model stood when it was last looked at, by name.
+    pub fn status(&self) -> BTreeMap<&'static str, ModelStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Folds until asked to stop. A failure is shown in [`Projector::status`], and tried again after a while.
+    pub async fn run(&self, shutdown: Shutdown) {
+        let mut recorded = self.parts.progress.recorded();
+        loop {
+            // What is recorded from here on wakes the wait below.
+            recorded.borrow_and_update();
+            let pause = match self.step().await {
+                Ok(true) => Duration::ZERO,
+                Ok(false) => POLL,
+                Err(_) => PAUSE_AFTER_FAILURE,
+            };
+            tokio::select! {
+                () = shutdown.requested() => return,
+                () = tokio::time::sleep(pause) => {}
+                Ok(()) = recorded.changed(), if pause == POLL => {}
+            }
+        }
+    }
+
+    /// Folds one batch into each model. Answers whether there may be more to fold.
+    ///
+    /// # Errors
+    /// The last model's that failed; the others go on all the same.
+    pub async fn step(&self) -> Result<bool, ProjectorError> {
+        let mut batch = Batch::default();
+        let mut more = Ok(false);
+        for model in Model::ALL {
+            match self.step_model(model, &mut batch).await {
+                Ok(grew) => more = more.map(|more| more || grew),
+                // Another process was faster, or a rebuilt generation took over: read again where the model stands.
+                Err(ProjectorError::Store(StoreError::Overtaken(_))) => more = more.map(|_| true),
+                Err(error) => {
+                    tracing::error!(model = model.name(), %error, "projector.model.fold");
+                    metrics::counter!("trialseal_projection_failures_total", "model" => model.name())
+                        .increment(1);
+                    self.note(model, |status| status.error = Some(error.to_string()));
+                    more = Err(error);
+                }
+            }
+        }
+        more
+    }
+
+    async fn step_model(&self, model: Model, batch: &mut Batch) -> Result<bool, ProjectorError> {
+        let standing = self.active(model).await?;
+        let position = self.fold_batch(model, standing.generation, standing.position, batch).await?;
+        let recorded = self.parts.events.head().await?.position;
+        let lag_events = recorded.saturating_sub(position);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay far below 2^52")]
+        metrics::gauge!("trialseal_projection_lag_events", "model" => model.name()).set(lag_events as f64);
+        self.note(model, |status| *status = ModelStatus { position, lag_events, error: None });
+        Ok(lag_events > 0)
+    }
+
+    /// Makes a new generation of a model from the first event on, and lets readers use it once it has caught up with
+    /// the one they use now. They notice nothing meanwhile.
+    ///
+    /// A crash in between leaves the unfinished generation unused; the next rebuild drops it.
+    ///
+    /// # Errors
+    /// [`ProjectorError`]; a [`StoreError::Overtaken`] in it means that another rebuild has finished first.
+    pub async fn rebuild(&self, model: Model) -> Result<(), ProjectorError> {
+        self.active(model).await?;
+        let generation = self.parts.models.new_generation(model.name()).await?;
+        let mut position = 0;
+        loop {
+            position = self.fold_batch(model, generation, position, &mut Batch::default()).await?;
+            if position >= self.active(model).await?.position {
+                return Ok(self.parts.models.activate(model.name(), generation).await?);
+            }
+        }
+    }
+
+    /// The generation that readers use; the first one is made here.
+    async fn active(&self, model: Model) -> Result<ModelRow, ProjectorError> {
+        let active = |rows: Vec<ModelRow>| rows.into_iter().find(|row| row.active);
+        if let Some(row) = active(self.parts.models.generations(model.name()).await?) {
+            return Ok(row);
+        }
+        self.parts.models.new_generation(model.name()).await?;
+        let row = active(self.parts.models.generations(model.name()).await?);
+        Ok(row.ok_or_else(|| {
+            StoreError::Damaged(format!("read model {} has no active generation", model.name()))
+        })?)
+    }
+
+    /// Folds the events from `position` on, one batch of them; answers the position after them.
+    async fn fold_batch(
+        &self,
+        model: Model,
+        generation: u32,
+        position: u64,
+        batch: &mut Batch,
+    ) -> Result<u64, ProjectorError> {
+        if batch.events.is_empty() || batch.from != position {
+            *batch = self.read(position).await?;
+        }
+        let events = &batch.events;
+        if events.is_empty() {
+            return Ok(position);
+        }
+        let (vault, models) = (self.parts.vault.as_ref(), self.parts.models.as_ref());
+        let docs = match model {
+            Model::Overview => fold::<Overview>(vault, models, generation, events).await?,
+            Model::Participants => fold::<ParticipantView>(vault, models, generation, events).await?,
+            Model::Timeline => fold::<TimelineEntry>(vault, models, generation, events).await?,
+            Model::Data => fold::<DataView>(vault, models, generation, events).await?,
+        };
+        let next = position + events.len() as u64;
+        let mut tx = models.begin_model(model.name(), generation, position).await?;
+        tx.put(&docs).await?;
+        // A crash before the commit leaves documents and checkpoint as they were; after it, both have moved.
+        tx.commit(next).await?;
+        Ok(next)
+    }
+
+    async fn read(&self, from: u64) -> Result<Batch, ProjectorError> {
+        let rows = self.parts.events.since_position(from, BATCH_EVENTS).await?;
+        let mut events = Vec::with_capacity(rows.len());
+        for (row, position) in rows.iter().zip(from..) {
+            if row.position != position {
+                return Err(StoreError::Damaged(format!("event {position} of the ledger is missing")).into());
+            }
+            events.push(Decoded::read(&self.parts.vault, row).await?);
+            tokio::task::consume_budget().await;
+        }
+        Ok(Batch { from, events })
+    }
+
+    fn note(&self, model: Model, change: impl FnOnce(&mut ModelStatus)) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        change(status.entry(model.name()).or_default());
+    }
+}
