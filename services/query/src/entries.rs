@@ -1,0 +1,78 @@
+//! Events as they are listed and streamed: the header, and the data where the caller may see them.
+
+use serde::Serialize;
+use serde_json::Value;
+use trialseal_access::{Permission, Principal};
+use trialseal_runtime::problem::Problem;
+use trialseal_seal::data::Secret;
+use trialseal_seal::event::Header;
+use trialseal_store::EventRow;
+use trialseal_store::body::{self, Body};
+use utoipa::ToSchema;
+
+use crate::Query;
+use crate::problems;
+
+/// An event.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct EventEntry {
+    /// The event's header, a CloudEvents 1.0 event without its data.
+    #[schema(value_type = Object)]
+    pub(crate) header: Value,
+    /// The eventleaf, in hex: what receipts prove.
+    pub(crate) eventleaf: String,
+    /// The data, unless withheld.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub(crate) data: Option<Value>,
+    /// Why the data are not shown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) withheld: Option<Withheld>,
+}
+
+/// Why data are not shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Withheld {
+    /// Their key has been destroyed: nobody can read them any more.
+    Erased,
+    /// The caller's role does not read data.
+    OutOfScope,
+}
+
+/// What a caller gets to see of an event's data.
+pub(crate) enum Visible {
+    Data { secret: Secret, data: Value },
+    Withheld(Withheld),
+}
+
+impl Query {
+    /// Opens an event's data for a caller whose role may see them, checked against their commitment.
+    pub(crate) async fn visible(
+        &self,
+        principal: &Principal,
+        row: &EventRow,
+        header: &Header,
+    ) -> Result<Visible, Problem> {
+        if !principal.may(Permission::ReadParticipantData) {
+            return Ok(Visible::Withheld(Withheld::OutOfScope));
+        }
+        match body::open(&self.parts.vault, row, header).await.map_err(problems::body)? {
+            Body::Readable { secret, data } => {
+                body::check(row, header, &secret, &data).map_err(problems::store)?;
+                Ok(Visible::Data { secret, data })
+            }
+            Body::Erased => Ok(Visible::Withheld(Withheld::Erased)),
+        }
+    }
+
+    /// An event as it is listed.
+    pub(crate) async fn entry(&self, principal: &Principal, row: &EventRow) -> Result<EventEntry, Problem> {
+        let header = row.checked_header().map_err(problems::store)?;
+        let (data, withheld) = match self.visible(principal, row, &header).await? {
+            Visible::Data { data, .. } => (Some(data), None),
+            Visible::Withheld(why) => (None, Some(why)),
+        };
+        Ok(EventEntry { header: header.to_value(), eventleaf: row.leaf.to_string(), data, withheld })
+    }
+}

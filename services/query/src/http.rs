@@ -1,0 +1,49 @@
+//! The endpoints, one a file.
+
+mod absence;
+mod data;
+mod events;
+mod growth;
+mod log;
+mod overview;
+mod participants;
+mod policy;
+mod receipt;
+mod seals;
+mod stream;
+mod timeline;
+mod trials;
+
+use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::pages;
+
+/// Events, seals or documents that one answer lists at the most: bounds memory and the time of an answer.
+pub(crate) const MAX_LIMIT: u32 = 1_000;
+/// And where the caller does not say how many.
+pub(crate) const DEFAULT_LIMIT: u32 = 100;
+
+/// Registers every route of the read API, and the pages. Handlers need `Data<Query>` and, for the page that describes the
+/// API, `Data<ApiDescription>`.
+pub fn routes(config: &mut ServiceConfig<'_>) {
+    config
+        .service(trials::list)
+        .service(events::list)
+        .service(receipt::get)
+        .service(growth::get)
+        .service(absence::get)
+        .service(stream::get)
+        .service(overview::get)
+        .service(participants::list)
+        .service(timeline::list)
+        .service(data::list)
+        .service(seals::list)
+        .service(policy::get)
+        .service(log::get);
+    config.map(pages::routes);
+}
+
+/// How many to list.
+pub(crate) fn limit(asked: Option<u32>) -> u32 {
+    asked.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)
+}

@@ -1,0 +1,66 @@
+//! `GET /v1/trials/{trial}/data`
+
+use actix_web::get;
+use actix_web::web::{Data, Json, Path, Query as Parameters};
+use serde::{Deserialize, Serialize};
+use trialseal_access::{Permission, Principal};
+use trialseal_record::view::DataView;
+use trialseal_runtime::problem::Problem;
+use utoipa::{IntoParams, ToSchema};
+
+use super::limit;
+use crate::Query;
+use crate::problems::require;
+
+/// Which values to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// The participant; all of the trial where it is left out.
+    participant: Option<String>,
+    /// `next` of the answer before.
+    after: Option<String>,
+    /// How many; 100 unless said otherwise, 1,000 at the most.
+    limit: Option<u32>,
+}
+
+/// Values by participant and place.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Values {
+    /// All events before this ledger position are in it.
+    position: u64,
+    records: Vec<DataView>,
+    /// Where the list goes on, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// The values of a trial as they stand, each with those before it, who changed it, when and why.
+#[utoipa::path(
+    tag = "Read models",
+    security(("bearer" = [])),
+    params(("trial" = String, Path, description = "The trial's id"), Page),
+    responses(
+        (status = 200, body = Values),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[get("/v1/trials/{trial}/data")]
+pub(crate) async fn list(
+    query: Data<Query>,
+    principal: Principal,
+    trial: Path<String>,
+    page: Parameters<Page>,
+) -> Result<Json<Values>, Problem> {
+    let (trial, _) = query.trial(&principal, &trial).await?;
+    require(&principal, Permission::ReadParticipantData)?;
+    let prefix = match &page.participant {
+        Some(id) => format!("{}/", query.participant(&trial, id).await?),
+        None => String::new(),
+    };
+    let found = query.list::<DataView>(&trial, &prefix, page.after.as_deref(), limit(page.limit)).await?;
+    Ok(Json(Values { position: found.position, records: found.views, next: found.next }))
+}

@@ -1,0 +1,60 @@
+//! `GET /v1/trials/{trial}/participants`
+
+use actix_web::get;
+use actix_web::web::{Data, Json, Path, Query as Parameters};
+use serde::{Deserialize, Serialize};
+use trialseal_access::{Permission, Principal};
+use trialseal_record::view::ParticipantView;
+use trialseal_runtime::problem::Problem;
+use utoipa::{IntoParams, ToSchema};
+
+use super::limit;
+use crate::Query;
+use crate::problems::require;
+
+/// Which participants to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// `next` of the answer before.
+    after: Option<String>,
+    /// How many; 100 unless said otherwise, 1,000 at the most.
+    limit: Option<u32>,
+}
+
+/// Participants by id.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ParticipantList {
+    /// All events before this ledger position are in it.
+    position: u64,
+    participants: Vec<ParticipantView>,
+    /// Where the list goes on, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// The participants of a trial, each at a glance. Participants whose data were destroyed are left out.
+#[utoipa::path(
+    tag = "Read models",
+    security(("bearer" = [])),
+    params(("trial" = String, Path, description = "The trial's id"), Page),
+    responses(
+        (status = 200, body = ParticipantList),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[get("/v1/trials/{trial}/participants")]
+pub(crate) async fn list(
+    query: Data<Query>,
+    principal: Principal,
+    trial: Path<String>,
+    page: Parameters<Page>,
+) -> Result<Json<ParticipantList>, Problem> {
+    let (trial, _) = query.trial(&principal, &trial).await?;
+    require(&principal, Permission::ReadParticipantData)?;
+    let found = query.list::<ParticipantView>(&trial, "", page.after.as_deref(), limit(page.limit)).await?;
+    Ok(Json(ParticipantList { position: found.position, participants: found.views, next: found.next }))
+}

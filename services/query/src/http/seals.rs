@@ -1,0 +1,81 @@
+//! `GET /v1/seals`
+
+use actix_web::get;
+use actix_web::web::{Data, Json, Query as Parameters};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use trialseal_access::{Permission, Principal};
+use trialseal_runtime::problem::Problem;
+use trialseal_store::proofs;
+use utoipa::{IntoParams, ToSchema};
+
+use super::limit;
+use crate::Query;
+use crate::problems::{require, store};
+
+/// Which seals to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Page {
+    /// The number to go on after: `next` of the answer before. The first seal has number 0.
+    after: Option<u64>,
+    /// How many; 100 unless said otherwise, 1,000 at the most.
+    limit: Option<u32>,
+}
+
+/// Published seals, in order.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SealList {
+    seals: Vec<SealEntry>,
+    /// Where the list goes on, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<u64>,
+    /// Number of the newest published seal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest: Option<u64>,
+}
+
+/// A seal.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SealEntry {
+    /// The seal, `trialseal/seal/v1`.
+    #[schema(value_type = Object)]
+    seal: Value,
+    /// The SHA-256 leaf hash of its entry in the public log, in hex: what `afterseal` of events names.
+    leaf: String,
+}
+
+/// The published seals of the ledger, by number.
+#[utoipa::path(
+    tag = "Seals and log",
+    security(("bearer" = [])),
+    params(Page),
+    responses(
+        (status = 200, body = SealList),
+        (status = 401, body = Problem, content_type = "application/problem+json"),
+    )
+)]
+#[get("/v1/seals")]
+pub(crate) async fn list(
+    query: Data<Query>,
+    principal: Principal,
+    page: Parameters<Page>,
+) -> Result<Json<SealList>, Problem> {
+    require(&principal, Permission::ReadRecord)?;
+    let newest = query.newest_published().await?;
+    let from = page.after.map_or(0, |after| after.saturating_add(1));
+    let Some(newest) = newest.filter(|newest| from <= *newest) else {
+        return Ok(Json(SealList { seals: Vec::new(), next: None, newest }));
+    };
+    let rows = query.parts.seals.seals(from, limit(page.limit)).await.map_err(store)?;
+    let mut seals = Vec::with_capacity(rows.len());
+    // A seal that is recorded and not published yet is not shown.
+    for row in rows.iter().filter(|row| row.number <= newest) {
+        let seal = proofs::read_seal(row).map_err(store)?;
+        seals.push(SealEntry { seal: seal.to_value(), leaf: row.leaf.to_string() });
+    }
+    let next =
+        Some(from + seals.len() as u64).filter(|next| *next <= newest).and_then(|next| next.checked_sub(1));
+    Ok(Json(SealList { seals, next, newest: Some(newest) }))
+}

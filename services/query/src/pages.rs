@@ -1,0 +1,30 @@
+//! Pages for people, made by the server: no script, no build step, nothing from elsewhere.
+
+mod api;
+mod home;
+mod html;
+mod session;
+
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::ServiceConfig;
+use actix_web::{HttpResponse, get};
+
+pub use api::ApiDescription;
+
+/// Registers the pages.
+pub(crate) fn routes(config: &mut ServiceConfig) -> &mut ServiceConfig {
+    config
+        .service(home::get)
+        .service(api::get)
+        .service(session::sign_in)
+        .service(session::sign_out)
+        .service(style)
+}
+
+#[get("/style.css")]
+async fn style() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "text/css; charset=utf-8"))
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .body(include_str!("pages/style.css"))
+}

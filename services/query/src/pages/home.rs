@@ -1,0 +1,233 @@
+//! `GET /`: how the ledger stands, for whoever comes; the trials' overviews for whoever has signed in, and to everybody
+//! those of the trials that the operator set to be public.
+
+use std::fmt::Write as _;
+
+use actix_web::web::{Data, Query as Parameters};
+use actix_web::{HttpResponse, get};
+use serde::Deserialize;
+use trialseal_access::{Permission, Principal};
+use trialseal_record::ids::TrialId;
+use trialseal_record::view::{Counts, Overview};
+use trialseal_runtime::problem::Problem;
+use trialseal_seal::checkpoint::Checkpoint;
+use trialseal_seal::note::SignedNote;
+use trialseal_seal::seal::Seal;
+use trialseal_store::{StoreError, proofs};
+
+use super::html::{escape, grouped, page, time};
+use crate::Query;
+use crate::problems::store;
+
+/// Seals in the list of the newest.
+const NEWEST_SEALS: u64 = 8;
+/// Trials shown; the API lists them all.
+const SHOWN_TRIALS: u32 = 50;
+
+#[derive(Deserialize)]
+pub(crate) struct Hint {
+    token: Option<String>,
+}
+
+#[get("/")]
+pub(crate) async fn get(
+    query: Data<Query>,
+    principal: Option<Principal>,
+    hint: Parameters<Hint>,
+) -> Result<HttpResponse, Problem> {
+    let seals = query.newest_seals().await?;
+    let mut main = String::from("<h1>Integrity</h1>");
+    main.push_str(&query.standing(seals.first()).await?);
+    if let Some(principal) = &principal {
+        main.push_str(&query.trials(principal).await?);
+    } else {
+        main.push_str(&sign_in(hint.token.is_some()));
+        main.push_str(&query.public_trials().await?);
+    }
+    main.push_str(&newest(&seals));
+    main.push_str(include_str!("explained.html"));
+    Ok(page("Integrity", query.parts.events.origin(), &main))
+}
+
+impl Query {
+    /// The newest published seals, newest first.
+    async fn newest_seals(&self) -> Result<Vec<Seal>, Problem> {
+        let Some(newest) = self.newest_published().await? else { return Ok(Vec::new()) };
+        let from = (newest + 1).saturating_sub(NEWEST_SEALS);
+        let limit = u32::try_from(newest + 1 - from).unwrap_or_default();
+        let rows = self.parts.seals.seals(from, limit).await.map_err(store)?;
+        rows.iter().rev().map(proofs::read_seal).collect::<Result<_, StoreError>>().map_err(store)
+    }
+
+    /// Sealed until when, under which checkpoint, and whether the ledger has fallen silent.
+    async fn standing(&self, newest: Option<&Seal>) -> Result<String, Problem> {
+        let Some(seal) = newest else {
+            return Ok(
+                "<p class=\"state warn\"><strong>Nothing is sealed yet.</strong> The first seal is made \
+                within a heartbeat of the start.</p>"
+                    .to_owned(),
+            );
+        };
+        let head = self.parts.events.head().await.map_err(store)?;
+        let waiting = head.position.saturating_sub(seal.events);
+        let silent_micros = self.parts.clock.now().saturating_sub(seal.time.micros());
+        let silent_seconds = u64::try_from(silent_micros / 1_000_000).unwrap_or(0);
+        let heartbeat = self.parts.heartbeat.as_secs();
+        let alive = silent_seconds <= heartbeat.saturating_mul(2);
+        let (class, state) = if alive {
+            ("good", "Sealing.".to_owned())
+        } else {
+            (
+                "warn",
+                format!("Silent for {} seconds: a seal is due every {heartbeat}.", grouped(silent_seconds)),
+            )
+        };
+        let mut html = format!(
+            "<p class=\"state {class}\"><strong>{state}</strong> Sealed until {}: whoever keeps the checkpoint below \
+             will notice if anything recorded by then is changed, removed or added to.</p><dl class=\"figures\">",
+            time(seal.time)
+        );
+        let figures = [
+            ("Seal", grouped(seal.seal)),
+            ("Events sealed", grouped(seal.events)),
+            ("Waiting for a seal", grouped(waiting)),
+            ("Trials", grouped(seal.trials)),
+            ("Heartbeat", format!("{heartbeat} s")),
+        ];
+        for (name, figure) in figures {
+            // Writing to a String cannot fail.
+            let _ = write!(html, "<div><dt>{name}</dt><dd>{figure}</dd></div>");
+        }
+        html.push_str("</dl>");
+        html.push_str(&self.checkpoint().await?);
+        Ok(html)
+    }
+
+    async fn checkpoint(&self) -> Result<String, Problem> {
+        let note = self.parts.seals.newest_note().await.map_err(store)?;
+        let read = |note: Vec<u8>| {
+            let note = SignedNote::parse(&String::from_utf8(note).ok()?).ok()?;
+            Checkpoint::parse(&note.text).ok()
+        };
+        let Some(checkpoint) = note.and_then(|(_, note)| read(note)) else { return Ok(String::new()) };
+        Ok(format!(
+            "<h2>Checkpoint</h2><dl class=\"rows\"><div><dt>Origin</dt><dd><code>{}</code></dd></div>\
+             <div><dt>Size</dt><dd>{}</dd></div><div><dt>Root</dt><dd><code>{}</code></dd></div></dl>\
+             <p><a href=\"/log/checkpoint\">The signed checkpoint</a></p>",
+            escape(&checkpoint.origin),
+            grouped(checkpoint.size),
+            checkpoint.root
+        ))
+    }
+
+    /// The overviews of the trials that a token reaches.
+    async fn trials(&self, principal: &Principal) -> Result<String, Problem> {
+        let mut html = format!(
+            "<h2>Trials</h2><form class=\"bar\" method=\"post\" action=\"/sign-out\"><span>Signed in as \
+             <strong>{}</strong></span><button>Sign out</button></form>",
+            escape(principal.role)
+        );
+        if !principal.may(Permission::ReadRecord) {
+            return Ok(html);
+        }
+        let reached = self.reached(principal, None, SHOWN_TRIALS).await?;
+        if reached.is_empty() {
+            html.push_str("<p>Your token reaches no trial that has an event yet.</p>");
+        }
+        for (trial, size) in reached {
+            html.push_str(&self.card(&trial, size).await?);
+        }
+        Ok(html)
+    }
+
+    /// The overviews that everybody may see.
+    async fn public_trials(&self) -> Result<String, Problem> {
+        let mut html = String::new();
+        for trial in &self.parts.public_trials {
+            if let Some(size) = self.parts.events.trial_size(trial).await.map_err(store)? {
+                html.push_str(&self.card(trial, size).await?);
+            }
+        }
+        Ok(html)
+    }
+
+    async fn card(&self, trial: &TrialId, size: u64) -> Result<String, Problem> {
+        let overview = self.document::<Overview>(trial, "").await?;
+        Ok(card(trial, size, overview.map(|folded| folded.view).as_ref()))
+    }
+}
+
+/// One trial at a glance.
+fn card(trial: &TrialId, size: u64, overview: Option<&Overview>) -> String {
+    let title =
+        overview.and_then(|overview| overview.title.as_ref()).map_or(trial.as_str(), |title| title.as_str());
+    let mut html = format!(
+        "<article class=\"card\"><h3>{}</h3><p><code>{}</code> · {} events</p>",
+        escape(title),
+        escape(trial),
+        grouped(size)
+    );
+    if let Some(overview) = overview {
+        html.push_str("<dl class=\"figures small\">");
+        for (name, count) in figures(&overview.counts) {
+            let _ = write!(html, "<div><dt>{name}</dt><dd>{}</dd></div>", grouped(count));
+        }
+        html.push_str("</dl>");
+        if let Some(version) = overview.protocol_versions.last() {
+            let _ = write!(html, "<p>Protocol version {}.</p>", escape(&version.version));
+        }
+    }
+    html.push_str("</article>");
+    html
+}
+
+fn figures(counts: &Counts) -> [(&'static str, u64); 8] {
+    [
+        ("Sites", counts.sites),
+        ("Participants", counts.participants),
+        ("Enrolled", counts.enrolled),
+        ("Consents", counts.consents_signed),
+        ("Withdrawn", counts.consents_withdrawn),
+        ("Records", counts.data_recorded + counts.data_imported),
+        ("Corrections", counts.data_corrected),
+        ("Adverse events", counts.adverse_events),
+    ]
+}
+
+fn sign_in(refused: bool) -> String {
+    let refused = if refused {
+        "<p class=\"state warn\">This token is not known, or has been revoked.</p>"
+    } else {
+        ""
+    };
+    format!(
+        "<h2>Trials</h2>{refused}<form class=\"bar\" method=\"post\" action=\"/sign-in\">\
+         <label for=\"token\">Your token shows the trials that it reaches</label>\
+         <input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"off\" required placeholder=\"ts_…\">\
+         <button>Show</button></form>"
+    )
+}
+
+fn newest(seals: &[Seal]) -> String {
+    if seals.is_empty() {
+        return String::new();
+    }
+    let mut html = String::from(
+        "<h2>Newest seals</h2><div class=\"scroll\"><table><thead><tr><th scope=\"col\">Seal</th>\
+         <th scope=\"col\">Time</th><th scope=\"col\">Events</th><th scope=\"col\">Trials</th>\
+         <th scope=\"col\">Root of the trial map</th></tr></thead><tbody>",
+    );
+    for seal in seals {
+        let _ = write!(
+            html,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td><code>{}</code></td></tr>",
+            grouped(seal.seal),
+            time(seal.time),
+            grouped(seal.events),
+            grouped(seal.trials),
+            seal.root
+        );
+    }
+    html.push_str("</tbody></table></div>");
+    html
+}

@@ -1,0 +1,84 @@
+//! What every page has in common.
+
+use std::fmt::Display;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+
+/// Own style sheet and own forms, and nothing else: no script runs, whatever a text in the record says.
+const POLICY: &str =
+    "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// A text as it stands in HTML, between tags or in a quoted attribute.
+pub(crate) fn escape(text: impl Display) -> String {
+    let text = text.to_string();
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+/// A number with thin spaces between its thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
+    groups.join("\u{202f}")
+}
+
+/// A point in time, as the formats write it, for people: to the second.
+pub(crate) fn time(time: impl Display) -> String {
+    let time = time.to_string();
+    let (date, clock) = time.split_once('T').unwrap_or((&time, ""));
+    let clock = clock.split('.').next().unwrap_or(clock);
+    format!("<time datetime=\"{}\">{} {} UTC</time>", escape(&time), escape(date), escape(clock))
+}
+
+/// A whole page; `title` and `origin` are plain text, `main` is HTML.
+pub(crate) fn page(title: &str, origin: &str, main: &str) -> HttpResponse {
+    let (title, origin) = (escape(title), escape(origin));
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · {origin}</title>\
+         <link rel=\"stylesheet\" href=\"/style.css\"></head><body>\
+         <a class=\"skip\" href=\"#main\">Skip to the content</a>\
+         <header><div class=\"wide\"><a class=\"brand\" href=\"/\">trialseal</a>\
+         <nav aria-label=\"Pages\"><a href=\"/\">Integrity</a><a href=\"/api\">API</a>\
+         <a href=\"/v1/policy\">Policy</a><a href=\"/log/checkpoint\">Log</a></nav></div></header>\
+         <main id=\"main\" class=\"wide\">{main}</main>\
+         <footer><div class=\"wide\">Ledger <code>{origin}</code></div></footer></body></html>\n"
+    );
+    HttpResponse::build(StatusCode::OK)
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(html)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_becomes_markup() {
+        assert_eq!(escape("<b a=\"x\" b='y'>&"), "&lt;b a=&quot;x&quot; b=&#39;y&#39;&gt;&amp;");
+    }
+
+    #[test]
+    fn numbers_and_times_are_for_people() {
+        assert_eq!(
+            [0, 999, 1_000, 1_234_567].map(grouped),
+            ["0", "999", "1\u{202f}000", "1\u{202f}234\u{202f}567"]
+        );
+        assert!(time("2026-01-02T03:04:05.678901Z").contains(">2026-01-02 03:04:05 UTC<"));
+    }
+}

@@ -1,0 +1,3 @@
+mod pages;
+mod proofs;
+mod reading;
