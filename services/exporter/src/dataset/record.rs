@@ -1,0 +1,138 @@
+//! The events of a trial, checked one by one, and `record.ndjson`.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+use trialseal_record::event::{Event, UnreadableEvent};
+use trialseal_record::ids::TrialId;
+use trialseal_seal::canonical;
+use trialseal_seal::event::Header;
+use trialseal_seal::hash::Sha3;
+use trialseal_seal::map::Head;
+use trialseal_seal::tree::Frontier;
+use trialseal_store::body::{self, Body};
+use trialseal_store::{EventRow, StoreError};
+
+use super::archive::Archive;
+use super::rights::Rights;
+use super::tables::Tables;
+use crate::ExporterParts;
+use crate::error::ExportError;
+
+/// Events that are read at once.
+const PAGE: u32 = 500;
+
+/// Reads the events of a trial that its head covers.
+pub(super) struct Reader<'a> {
+    pub(super) parts: &'a ExporterParts,
+    pub(super) handle: &'a Handle,
+    pub(super) trial: &'a TrialId,
+    pub(super) head: &'a Head,
+}
+
+impl Reader<'_> {
+    /// Gives `take` every event in order, its header checked.
+    pub(super) fn for_each(
+        &self,
+        mut take: impl FnMut(&EventRow, &Header) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let mut next = 0;
+        while next < self.head.size {
+            let limit = u32::try_from(self.head.size - next).unwrap_or(PAGE).min(PAGE);
+            let rows = self.handle.block_on(self.parts.events.of_trial(self.trial, next, limit))?;
+            if rows.is_empty() {
+                return Err(self.missing(next));
+            }
+            for row in rows {
+                if row.trialseq != next {
+                    return Err(self.missing(next));
+                }
+                let header = row.checked_header()?;
+                if header.leaf() != row.leaf {
+                    let (trial, what) = (self.trial.clone(), "its header is not in canonical form".into());
+                    return Err(StoreError::DamagedEvent { trial, trialseq: next, what }.into());
+                }
+                take(&row, &header)?;
+                next += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn missing(&self, trialseq: u64) -> ExportError {
+        let what = "it is missing".into();
+        StoreError::DamagedEvent { trial: self.trial.clone(), trialseq, what }.into()
+    }
+
+    /// Opens the body of an event and checks that it is what was sealed.
+    pub(super) fn body(&self, row: &EventRow, header: &Header) -> Result<Body, ExportError> {
+        let opened = self.handle.block_on(body::open(&self.parts.vault, row, header))?;
+        if let Body::Readable { secret, data } = &opened {
+            body::check(row, header, secret, data)?;
+        }
+        Ok(opened)
+    }
+}
+
+/// The event that a header and its data are.
+pub(super) fn event_of(header: &Header, data: Value) -> Result<Event, UnreadableEvent> {
+    let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
+    Event::from_stored(&header.kind, version.unwrap_or_default(), data)
+}
+
+/// Writes the lines of all events, hands what is shown to the tables, and gives the number of events whose data is
+/// withheld. Fails where the events do not give the head's root.
+pub(super) fn write(
+    reader: &Reader<'_>,
+    rights: &Rights,
+    archive: &mut Archive,
+    mut tables: Option<&mut Tables<'_>>,
+) -> Result<u64, ExportError> {
+    let mut tree = Frontier::<Sha3>::new();
+    let mut withheld = 0;
+    reader.for_each(|row, header| {
+        tree.push(row.leaf);
+        let line = match shown(reader, rights, row, header)? {
+            Content::Shown { secret, data } => {
+                if let Some(tables) = tables.as_deref_mut() {
+                    tables.take(row, header, &data)?;
+                }
+                json!({ "header": header.to_value(), "secret": secret, "data": data })
+            }
+            Content::Withheld(reason) => {
+                withheld += 1;
+                json!({ "header": header.to_value(), "withheld": reason })
+            }
+        };
+        archive.write_all(&canonical::to_vec(&line))?;
+        Ok(archive.write_all(b"\n")?)
+    })?;
+    if tree.root() == reader.head.root {
+        return Ok(withheld);
+    }
+    let what = format!("the events of trial {} do not give the root under the seal", reader.trial);
+    Err(StoreError::Damaged(what).into())
+}
+
+/// What a line shows of an event's data.
+enum Content {
+    Shown { secret: String, data: Value },
+    Withheld(&'static str),
+}
+
+fn shown(
+    reader: &Reader<'_>,
+    rights: &Rights,
+    row: &EventRow,
+    header: &Header,
+) -> Result<Content, ExportError> {
+    if !rights.show(row) {
+        return Ok(Content::Withheld("no-consent"));
+    }
+    Ok(match reader.body(row, header)? {
+        Body::Erased => Content::Withheld("erased"),
+        Body::Readable { data, .. } if !rights.show_data(&data) => Content::Withheld("no-consent"),
+        Body::Readable { secret, data } => Content::Shown { secret: secret.to_hex(), data },
+    })
+}

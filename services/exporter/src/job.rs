@@ -1,0 +1,203 @@
+//! The life of an export: asked for, made, fetched.
+
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use trialseal_access::Principal;
+use trialseal_record::ids::{Scope, TrialId};
+use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_seal::time::Timestamp;
+use trialseal_store::{StoreError, proofs};
+use uuid::Uuid;
+
+use crate::Exporter;
+use crate::dataset::{self, Plan};
+use crate::error::ExportError;
+use crate::status::{ExportState, ExportStatus, Job, KIND, Shown};
+
+/// Pauses before an export that failed for want of the database or the keys is tried again: the first, the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Why exports cannot be resumed.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// The store does not say which exports are open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The folder of exports cannot be read.
+    #[error("the folder of exports cannot be read: {0}")]
+    Folder(#[from] std::io::Error),
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// What the dataset is for.
+    pub(crate) purpose: Option<String>,
+    /// Whether to add tables to the record.
+    pub(crate) tables: bool,
+}
+
+impl Exporter {
+    /// Goes on with the exports that a former process left unfinished; call it once at the start. Answers how many.
+    ///
+    /// # Errors
+    /// [`ResumeError`]; nothing was resumed then.
+    pub async fn resume_exports(&self) -> Result<usize, ResumeError> {
+        std::fs::create_dir_all(&self.parts.folder)?;
+        let mut count = 0;
+        for row in self.parts.jobs.open_jobs(KIND).await? {
+            match Job::read(&row) {
+                Ok(job) => {
+                    self.start(job);
+                    count += 1;
+                }
+                Err(error) => tracing::error!(export = %row.id, %error, "exporter.job.resume"),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Begins an export as of the newest published seal, and answers how it stands.
+    pub(crate) async fn begin(
+        &self,
+        principal: &Principal,
+        trial: &TrialId,
+        shown: Shown,
+        wanted: Wanted,
+    ) -> Result<ExportStatus, Problem> {
+        let seal = self.snapshot(trial).await?;
+        let now = self.parts.clock.now();
+        let status = ExportStatus {
+            id: self.parts.ids.uuid_v7(now),
+            trial: trial.clone(),
+            state: ExportState::Running,
+            purpose: wanted.purpose,
+            tables: wanted.tables,
+            shown,
+            seal,
+            requested_at: Timestamp::from_micros(now),
+            events: 0,
+            withheld: 0,
+            bytes: None,
+            sha256: None,
+            problem: None,
+        };
+        let job = Job { status: status.clone(), actor: principal.actor.clone(), key: None };
+        self.keep(&job).await.map_err(|error| store_problem(&error))?;
+        self.start(job);
+        Ok(status)
+    }
+
+    /// Whether the trial has an event.
+    pub(crate) async fn has_trial(&self, trial: &TrialId) -> Result<bool, Problem> {
+        let size = self.parts.events.trial_size(trial).await;
+        Ok(size.map_err(|error| store_problem(&ExportError::Store(error)))?.is_some())
+    }
+
+    /// The newest published seal, if it covers the trial.
+    async fn snapshot(&self, trial: &TrialId) -> Result<u64, Problem> {
+        let seals = self.parts.seals.as_ref();
+        let not_yet = || {
+            Problem::new(ProblemKind::NotYetSealed, "No published seal covers this trial yet.")
+                .with_retry_after_seconds(1)
+        };
+        let problem = |error| store_problem(&ExportError::Store(error));
+        let seal = proofs::newest_published(seals).await.map_err(problem)?.ok_or_else(not_yet)?;
+        seals.sealed_head(trial, seal).await.map_err(problem)?.ok_or_else(not_yet)?;
+        Ok(seal)
+    }
+
+    /// What is kept of an export that the principal may see: in its trials, and of no more values than it may have.
+    pub(crate) async fn find(&self, principal: &Principal, export: &str) -> Result<Job, Problem> {
+        let unknown = || Problem::new(ProblemKind::NotFound, "There is no such export.");
+        let id: Uuid = export.parse().map_err(|_| unknown())?;
+        let row = self.parts.jobs.job(id).await.map_err(|error| store_problem(&ExportError::Store(error)))?;
+        let row = row.filter(|row| row.kind == KIND && principal.reaches(&row.trial)).ok_or_else(unknown)?;
+        let job = Job::read(&row).map_err(|error| store_problem(&ExportError::Store(error)))?;
+        match (Shown::for_principal(principal), job.status.shown) {
+            (Some(Shown::All), _) | (Some(Shown::Consented), Shown::Consented) => Ok(job),
+            _ => Err(unknown()),
+        }
+    }
+
+    async fn keep(&self, job: &Job) -> Result<(), ExportError> {
+        // A crash before this is stored forgets a request that was not answered; one after it makes the export anew.
+        Ok(self.parts.jobs.put_job(&job.row()?).await?)
+    }
+
+    /// Makes the export in a task of its own, when its turn has come.
+    fn start(&self, job: Job) {
+        let exporter = self.clone();
+        tokio::spawn(async move {
+            let Ok(_turn) = exporter.running.clone().acquire_owned().await else { return };
+            exporter.carry_out(job).await;
+        });
+    }
+
+    /// Makes the export, again and again while it fails for passing reasons, and stores how it ended.
+    async fn carry_out(&self, mut job: Job) {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let made = self.make(&job).await;
+            let ended = match made {
+                Ok((key, made)) => {
+                    let status = &mut job.status;
+                    (status.state, status.bytes, status.sha256) =
+                        (ExportState::Done, Some(made.file.bytes), Some(made.file.sha256));
+                    (status.events, status.withheld, job.key) = (made.events, made.withheld, Some(key));
+                    true
+                }
+                Err(error) => {
+                    tracing::error!(export = %job.status.id, seal = job.status.seal, %error, "exporter.job.make");
+                    job.status.problem = Some(error.for_caller());
+                    job.status.state = ExportState::Failed;
+                    !error.is_passing()
+                }
+            };
+            if ended && self.keep(&job).await.is_ok() {
+                let (id, state) = (job.status.id, job.status.state);
+                tracing::info!(export = %id, ?state, events = job.status.events, "exporter.job.ended");
+                return;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            (job.status.state, job.status.problem) = (ExportState::Running, None);
+        }
+    }
+
+    /// Writes the dataset. Hashing, encrypting and packing keep a thread busy for long, so they get one of their own.
+    async fn make(&self, job: &Job) -> Result<(Uuid, dataset::Made), ExportError> {
+        let status = &job.status;
+        let key = self.parts.vault.key_of(&Scope::Trial(status.trial.clone())).await?;
+        let plan = Plan {
+            export: status.id,
+            trial: status.trial.clone(),
+            seal: status.seal,
+            tables: status.tables,
+            shown: status.shown,
+            key: key.clone(),
+        };
+        let (parts, handle) = (self.parts.clone(), Handle::current());
+        let made = tokio::task::spawn_blocking(move || dataset::make(&parts, &handle, &plan)).await;
+        let made = made.map_err(|error| ExportError::Io(std::io::Error::other(error)))??;
+        Ok((key.id(), made))
+    }
+}
+
+/// A failure below a request, as its caller sees it.
+pub(crate) fn store_problem(error: &ExportError) -> Problem {
+    match error {
+        ExportError::Store(StoreError::Damaged(_) | StoreError::DamagedEvent { .. }) => {
+            tracing::error!(%error, "exporter.record.check");
+            Problem::new(ProblemKind::Damaged, error.to_string())
+        }
+        _ if error.is_passing() => {
+            tracing::error!(%error, "exporter.store.use");
+            Problem::new(ProblemKind::Unavailable, "The record cannot be read right now.")
+                .with_retry_after_seconds(1)
+        }
+        _ => Problem::internal(error),
+    }
+}
