@@ -1,0 +1,198 @@
+//! The command line of `trialseal-verify`.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use trialseal_seal::dataset::ExportKey;
+use trialseal_seal::policy::Policy;
+
+use crate::documents::{self, MAX_DOCUMENT_BYTES};
+use crate::files::{FileError, Files, Folder, Zip};
+use crate::log::{self, LogFolder};
+use crate::outcome::Report;
+
+/// Checks what a trialseal ledger gives out, offline, trusting only the policy (and export key) you give it.
+///
+/// Exit codes: 0 sound, 1 not sound, 2 cannot tell (something is missing or unreadable; also: wrong usage).
+#[derive(Debug, Parser)]
+#[command(name = "trialseal-verify", version)]
+pub struct Cli {
+    /// Print the report as one JSON object.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to check.
+    #[command(subcommand)]
+    pub check: Check,
+}
+
+/// What to check.
+#[derive(Debug, Subcommand)]
+pub enum Check {
+    /// One event: that it was recorded, and by when it was public.
+    Receipt(Document),
+    /// Two heads of a trial: that the later one extends the earlier one.
+    Growth(Document),
+    /// That a ledger did not have a trial as of a seal.
+    Absence(Document),
+    /// A dataset: complete, unchanged, signed, and its tables equal to the record.
+    Dataset {
+        /// A ZIP or a folder.
+        path: PathBuf,
+        /// Whom to trust.
+        #[command(flatten)]
+        trust: Trust,
+        /// The ledger's export key: a file, or the key itself.
+        #[arg(long, value_name = "VKEY")]
+        export_key: String,
+    },
+    /// A published log: everything in it is hashed again.
+    Log {
+        /// The folder with `checkpoint` and `tile/`; or its address, in builds with the feature `http`.
+        #[arg(value_name = "URL_OR_FOLDER")]
+        place: String,
+        /// Whom to trust.
+        #[command(flatten)]
+        trust: Trust,
+    },
+}
+
+/// A JSON document and whom to trust.
+#[derive(Debug, Args)]
+pub struct Document {
+    /// The file.
+    pub file: PathBuf,
+    #[command(flatten)]
+    trust: Trust,
+}
+
+/// Whom to trust.
+#[derive(Debug, Args)]
+pub struct Trust {
+    /// Your tlog-policy: which log and which witnesses you trust. Get it from a source you trust, not from the one who
+    /// gave you what you check.
+    #[arg(long, value_name = "FILE")]
+    policy: PathBuf,
+}
+
+/// Largest policy or key file, bytes.
+const MAX_TRUST_BYTES: u64 = 1 << 20;
+
+/// Carries out a check.
+pub fn run(check: &Check) -> Report {
+    let result = match check {
+        Check::Receipt(document) => document.check("receipt", documents::receipt),
+        Check::Growth(document) => document.check("growth", documents::growth),
+        Check::Absence(document) => document.check("absence", documents::absence),
+        Check::Dataset { path, trust, export_key } => run_dataset(path, trust, export_key),
+        Check::Log { place, trust } => run_log(place, trust),
+    };
+    result.unwrap_or_else(|report| *report)
+}
+
+/// A report that says that something to check with, or to check, is not to be had.
+fn cannot_tell(check: &'static str, input: &str, record: &str, code: &str, message: String) -> Box<Report> {
+    let mut report = Report::new(check, input, &[]);
+    report.missing(record, code, message);
+    Box::new(report)
+}
+
+type Outcome = Result<Report, Box<Report>>;
+
+impl Document {
+    fn check(&self, name: &'static str, check: fn(&str, &[u8], &Policy) -> Report) -> Outcome {
+        let input = self.file.display().to_string();
+        let policy = self.trust.policy(name, &input)?;
+        let text = read_bounded(&self.file, MAX_DOCUMENT_BYTES)
+            .map_err(|why| cannot_tell(name, &input, &input, "unreadable", why))?;
+        Ok(check(&input, &text, &policy))
+    }
+}
+
+impl Trust {
+    fn policy(&self, check: &'static str, input: &str) -> Result<Policy, Box<Report>> {
+        let missing = |why| cannot_tell(check, input, "the policy", "policy-missing", why);
+        let bytes = read_bounded(&self.policy, MAX_TRUST_BYTES).map_err(missing)?;
+        let text = String::from_utf8(bytes).map_err(|_| missing("it is no text".into()))?;
+        Policy::parse(&text).map_err(|refused| {
+            cannot_tell(check, input, "the policy", "policy-unusable", refused.to_string())
+        })
+    }
+}
+
+fn run_dataset(path: &Path, trust: &Trust, export_key: &str) -> Outcome {
+    const CHECK: &str = "dataset";
+    let input = path.display().to_string();
+    let policy = trust.policy(CHECK, &input)?;
+    let key = read_export_key(export_key)
+        .map_err(|why| cannot_tell(CHECK, &input, "the export key", "export-key-unusable", why))?;
+    match open_dataset(path) {
+        Ok(mut files) => Ok(crate::dataset(&input, files.as_mut(), &policy, &key)),
+        Err(FileError::Damaged) => {
+            let mut report = Report::new(CHECK, input.as_str(), &[]);
+            report.broken(input, "zip-damaged", "this is no ZIP that can be read");
+            Ok(report)
+        }
+        Err(error) => Err(cannot_tell(CHECK, &input, &input, "unreadable", error.to_string())),
+    }
+}
+
+fn open_dataset(path: &Path) -> Result<Box<dyn Files>, FileError> {
+    let unreadable = |error: io::Error| FileError::Unreadable(error.kind());
+    if path.metadata().map_err(unreadable)?.is_dir() {
+        return Ok(Box::new(Folder::open(path)?));
+    }
+    let file = File::open(path).map_err(unreadable)?;
+    Ok(Box::new(Zip::open(BufReader::new(file))?))
+}
+
+/// The key itself, recognised by its two `+`, or a file that holds it on one line.
+fn read_export_key(text_or_file: &str) -> Result<ExportKey, String> {
+    let path = Path::new(text_or_file);
+    let text = if text_or_file.matches('+').count() >= 2 && !path.exists() {
+        text_or_file.to_owned()
+    } else {
+        let bytes = read_bounded(path, MAX_TRUST_BYTES)?;
+        String::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?
+    };
+    text.trim_end_matches(['\r', '\n'])
+        .parse()
+        .map_err(|refused: trialseal_seal::Refused| refused.to_string())
+}
+
+fn run_log(place: &str, trust: &Trust) -> Outcome {
+    const CHECK: &str = "log";
+    let policy = trust.policy(CHECK, place)?;
+    if place.starts_with("http://") || place.starts_with("https://") {
+        return check_log_url(place, &policy);
+    }
+    let folder = Path::new(place);
+    if !folder.is_dir() {
+        return Err(cannot_tell(CHECK, place, place, "unreadable", "there is no such folder".into()));
+    }
+    Ok(log::log(place, &LogFolder::new(folder), &policy))
+}
+
+#[cfg(feature = "http")]
+#[expect(clippy::unnecessary_wraps, reason = "the build without HTTP has a refusal to give")]
+fn check_log_url(place: &str, policy: &Policy) -> Outcome {
+    Ok(log::log(place, &log::LogUrl::new(place), policy))
+}
+
+#[cfg(not(feature = "http"))]
+fn check_log_url(place: &str, _: &Policy) -> Outcome {
+    let why = "this build reads no addresses: fetch the log into a folder, or build with the feature `http`";
+    Err(cannot_tell("log", place, place, "no-http", why.into()))
+}
+
+fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
+    let unreadable = |error: io::Error| format!("{} cannot be read: {}", path.display(), error.kind());
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > limit {
+        Err(format!("{} is larger than this program reads", path.display()))
+    } else {
+        Ok(bytes)
+    }
+}

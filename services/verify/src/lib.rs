@@ -1,0 +1,31 @@
+//! The check that trusts nobody: receipts, growth and absence proofs, datasets and published logs, against the reader's
+//! own policy and nothing else.
+//!
+//! Every check takes bytes from a stranger and ends in a [`Report`] with one of three outcomes: sound, not sound (with
+//! every finding, each naming the record), cannot tell (and what is missing). It writes nothing, asks no service and
+//! never panics on what it reads.
+//!
+//! What it is not: a place for formats. What bytes mean stands in [`trialseal_seal`]; this crate finds the files, feeds
+//! them through, and reports. It has no network, database or async runtime in its dependency tree; the feature `http`
+//! alone adds a blocking HTTP client, to read a log from an address.
+//!
+//! To add a check: a module with a function that gives a [`Report`], and a subcommand in `cli.rs`.
+
+pub mod cli;
+mod dataset;
+mod documents;
+pub mod files;
+mod lines;
+mod log;
+mod outcome;
+mod spool;
+mod text;
+mod time;
+
+pub use self::dataset::dataset;
+pub use self::documents::{MAX_DOCUMENT_BYTES, absence, growth, receipt};
+#[cfg(feature = "http")]
+pub use self::log::LogUrl;
+pub use self::log::{LogFolder, MAX_RESOURCE_BYTES, Source, log};
+pub use self::outcome::{Fact, Finding, MAX_FINDINGS, REPORT_FORMAT, Report, Verdict};
+pub use self::text::Text;
