@@ -1,0 +1,269 @@
+//! `trialseal check`: reads every stored row again and recomputes all that follows from it, naming what is damaged.
+//!
+//! It walks the events once, seal by seal, with a frontier a trial: memory grows with trials and streams, not events.
+
+use std::collections::{BTreeSet, HashMap};
+
+use anyhow::Result;
+use trialseal_record::{StreamId, TrialId};
+use trialseal_seal::canonical;
+use trialseal_seal::event::Header;
+use trialseal_seal::hash::{Hash, Sha2, Sha3, TreeHash};
+use trialseal_seal::map::{Head, TrialMap};
+use trialseal_seal::policy::Policy;
+use trialseal_seal::seal::Seal;
+use trialseal_seal::time::Timestamp;
+use trialseal_seal::tree::{Frontier, NodeId};
+use trialseal_store::body::{self, Body};
+use trialseal_store::{EventRow, NodeRow, SealRow, Store, TreeName};
+use trialseal_vault::Vault;
+
+/// Rows read at once.
+const ROWS: u32 = 1_000;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    /// Events read.
+    pub(crate) events: u64,
+    /// Seals read.
+    pub(crate) seals: u64,
+    /// Events whose data keys have been destroyed: their headers were checked, their data cannot be.
+    pub(crate) erased: u64,
+    /// What is not as it was recorded, a sentence each.
+    pub(crate) findings: Vec<String>,
+}
+
+/// Checks the whole record.
+///
+/// # Errors
+/// Where the database or the keys cannot be read at all; damage is no error but a finding.
+pub(crate) async fn check(store: &dyn Store, vault: &Vault, policy: &Policy) -> Result<Report> {
+    // In this order: a service that goes on meanwhile records a seal before it signs for it.
+    let noted = store.newest_note().await?.map_or(0, |(size, _)| size);
+    let signed = store.newest_checkpoint().await?.map_or(0, |(size, _)| size);
+    let head = store.head().await?;
+    let seals = head.seal.map_or(0, |seal| seal.number + 1);
+    let mut checker = Checker::new(store, vault, policy, [signed, noted]);
+    for (what, newest) in [("checkpoint", signed), ("checkpoint note", noted)] {
+        if newest > seals {
+            checker.found(format!(
+                "the {what} of size {newest} is of more seals than the {seals} that are stored"
+            ));
+        }
+    }
+    let mut number = 0;
+    while number < seals {
+        let rows = store.seals(number, ROWS).await?;
+        if rows.is_empty() {
+            checker.found(format!("seal {number} is missing"));
+            break;
+        }
+        for row in rows {
+            checker.walk(row.sealed.min(head.position)).await?;
+            checker.seal(number, &row).await?;
+            number += 1;
+        }
+    }
+    checker.walk(head.position).await?;
+    Ok(checker.report)
+}
+
+/// A trial as walked so far.
+#[derive(Default)]
+struct Trial {
+    frontier: Frontier<Sha3>,
+    /// The time of its newest event.
+    time: Option<Timestamp>,
+}
+
+struct Checker<'a> {
+    store: &'a dyn Store,
+    vault: &'a Vault,
+    policy: &'a Policy,
+    report: Report,
+    trials: HashMap<TrialId, Trial>,
+    streams: HashMap<(TrialId, StreamId), u64>,
+    grown: BTreeSet<TrialId>,
+    map: TrialMap,
+    log: Frontier<Sha2>,
+    nodes: Vec<NodeRow>,
+    /// Sizes of the newest checkpoint and the newest note.
+    newest: [u64; 2],
+    position: u64,
+}
+
+impl<'a> Checker<'a> {
+    fn new(store: &'a dyn Store, vault: &'a Vault, policy: &'a Policy, newest: [u64; 2]) -> Self {
+        Self {
+            store,
+            vault,
+            policy,
+            report: Report::default(),
+            trials: HashMap::new(),
+            streams: HashMap::new(),
+            grown: BTreeSet::new(),
+            map: TrialMap::new(),
+            log: Frontier::new(),
+            nodes: Vec::new(),
+            newest,
+            position: 0,
+        }
+    }
+
+    fn found(&mut self, finding: String) {
+        self.report.findings.push(finding);
+    }
+
+    /// Checks the events up to ledger position `end`.
+    async fn walk(&mut self, end: u64) -> Result<()> {
+        while self.position < end {
+            let limit = u32::try_from(end - self.position).unwrap_or(ROWS).min(ROWS);
+            let rows = self.store.since_position(self.position, limit).await?;
+            if rows.is_empty() {
+                self.found(format!("events from ledger position {} on are missing", self.position));
+                self.position = end;
+            }
+            for row in rows {
+                if row.position != self.position {
+                    self.found(format!("the event at ledger position {} is missing", self.position));
+                }
+                self.position = row.position + 1;
+                self.event(&row).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn event(&mut self, row: &EventRow) -> Result<()> {
+        self.report.events += 1;
+        let tree = TreeName::Trial(row.trial.clone());
+        let trial = self.trials.entry(row.trial.clone()).or_default();
+        let expected = trial.frontier.size();
+        let nodes = &mut self.nodes;
+        trial.frontier.push_with(row.leaf, |node, hash| keep(nodes, &tree, node, hash));
+        self.grown.insert(row.trial.clone());
+        if row.trialseq != expected {
+            self.found(format!("event {expected} of trial {} is missing", row.trial));
+        }
+        match row.checked_header() {
+            Ok(header) => {
+                self.place(row, &header);
+                self.body(row, &header).await
+            }
+            Err(damage) => {
+                self.found(damage.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Times do not go back, and streams have no gaps.
+    fn place(&mut self, row: &EventRow, header: &Header) {
+        let version = self.streams.entry((row.trial.clone(), row.stream)).or_insert(0);
+        let expected = std::mem::replace(version, row.streamseq + 1);
+        if row.streamseq != expected {
+            self.found(format!("event {} of trial {} leaves a gap in its stream", row.trialseq, row.trial));
+        }
+        let trial = self.trials.entry(row.trial.clone()).or_default();
+        let before = trial.time.replace(header.time);
+        if before.is_some_and(|before| header.time < before) {
+            self.found(format!(
+                "event {} of trial {} is dated before the one ahead of it",
+                row.trialseq, row.trial
+            ));
+        }
+    }
+
+    async fn body(&mut self, row: &EventRow, header: &Header) -> Result<()> {
+        match body::open(self.vault, row, header).await {
+            Ok(Body::Readable { secret, data }) => {
+                if let Err(damage) = body::check(row, header, &secret, &data) {
+                    self.found(damage.to_string());
+                }
+            }
+            Ok(Body::Erased) => self.report.erased += 1,
+            Err(body::BodyError::Damaged(damage)) => self.found(damage.to_string()),
+            Err(error @ body::BodyError::Vault(_)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Checks seal `number` against the events walked so far.
+    async fn seal(&mut self, number: u64, row: &SealRow) -> Result<()> {
+        self.report.seals += 1;
+        for trial in std::mem::take(&mut self.grown) {
+            let Some(Trial { frontier, .. }) = self.trials.get(&trial) else { continue };
+            let head = Head { trial: trial.to_string(), size: frontier.size(), root: frontier.root() };
+            self.map.set(&head);
+            let stored = self.store.sealed_head(&trial, number).await?;
+            if stored.is_none_or(|stored| stored.size != head.size || stored.root != head.root) {
+                self.found(format!("the head of trial {trial} in seal {number} is not that of its events"));
+            }
+        }
+        let entry = canonical::parse(&row.entry, canonical::MAX_DEPTH).and_then(|value| Seal::parse(&value));
+        let says = match &entry {
+            Ok(seal) => {
+                let same = seal.seal == number
+                    && row.number == number
+                    && seal.events == row.sealed
+                    && seal.time == row.time
+                    && seal.root == self.map.root()
+                    && seal.trials == self.map.len() as u64;
+                same && seal.ledger == self.store.origin()
+            }
+            Err(_) => false,
+        };
+        if !says || Sha2::leaf(&[&row.entry]) != row.leaf {
+            self.found(format!("seal {number} is not the seal of the stored events"));
+        }
+        let nodes = &mut self.nodes;
+        self.log.push_with(row.leaf, |node, hash| keep(nodes, &TreeName::Log, node, hash));
+        self.check_nodes().await?;
+        self.check_signed(number + 1).await
+    }
+
+    async fn check_nodes(&mut self) -> Result<()> {
+        for node in std::mem::take(&mut self.nodes) {
+            if self.store.nodes(&node.tree, node.level, node.index, 1).await? != [node.hash] {
+                let tree = match &node.tree {
+                    TreeName::Log => "the public log".to_owned(),
+                    TreeName::Trial(trial) => format!("trial {trial}"),
+                };
+                self.found(format!(
+                    "node {} of level {} in the tree of {tree} is not that of its leaves",
+                    node.index, node.level
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checkpoint and note of a size are of the log's tree of that size, and there up to the newest: both are made in
+    /// order, and the policy asks for nothing that a size could do without.
+    async fn check_signed(&mut self, size: u64) -> Result<()> {
+        let stored = [self.store.checkpoint(size).await?, self.store.note(size).await?];
+        let kinds = ["checkpoint", "checkpoint note"].into_iter().zip(self.newest);
+        for ((what, newest), note) in kinds.zip(stored) {
+            let says = match note {
+                None if size > newest => continue,
+                None => "missing",
+                Some(note) if self.is_of_the_log(&note, size) => continue,
+                Some(_) => "not that of the stored seals",
+            };
+            self.found(format!("the {what} of size {size} is {says}"));
+        }
+        Ok(())
+    }
+
+    fn is_of_the_log(&self, note: &[u8], size: u64) -> bool {
+        let accepted = std::str::from_utf8(note).ok().and_then(|note| self.policy.check(note).ok());
+        accepted.is_some_and(|it| it.checkpoint.size == size && it.checkpoint.root == self.log.root())
+    }
+}
+
+fn keep(nodes: &mut Vec<NodeRow>, tree: &TreeName, node: NodeId, hash: Hash) {
+    if node.level > 0 {
+        nodes.push(NodeRow { tree: tree.clone(), level: node.level, index: node.index, hash });
+    }
+}

@@ -1,0 +1,61 @@
+//! The ledger's own keys, each in a file of its own under `DIR/keys`: 64 hex digits, readable by the owner alone.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use trialseal_runtime::ids::{Ids, SystemIds};
+use trialseal_seal::hash::Hash;
+use zeroize::Zeroizing;
+
+use crate::files;
+
+/// The seed of an Ed25519 key.
+pub(crate) type Seed = Zeroizing<[u8; 32]>;
+
+/// Where keys are kept.
+pub(crate) fn folder(dir: &Path) -> PathBuf {
+    dir.join("keys")
+}
+
+/// Makes `DIR/keys`, closed to others.
+pub(crate) fn make_folder(dir: &Path) -> Result<PathBuf> {
+    let folder = folder(dir);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    Ok(folder)
+}
+
+/// Reads a key's seed.
+pub(crate) fn seed(file: &Path) -> Result<Seed> {
+    let text = fs::read_to_string(file).with_context(|| {
+        format!("cannot read the key {}: put it back from where its copy is kept", file.display())
+    })?;
+    parse(file, &Zeroizing::new(text))
+}
+
+/// Makes a key where there is none yet.
+pub(crate) fn make_missing(file: &Path) -> Result<()> {
+    if file.exists() { Ok(()) } else { make(file) }
+}
+
+fn parse(file: &Path, text: &str) -> Result<Seed> {
+    let mode = fs::metadata(file)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        bail!("the key {} can be read by others: run chmod 600 on it", file.display());
+    }
+    let seed: Hash = text
+        .trim_end()
+        .parse()
+        .map_err(|_| anyhow::anyhow!("{} is no key of 64 hex digits", file.display()))?;
+    Ok(Zeroizing::new(*seed.as_bytes()))
+}
+
+fn make(file: &Path) -> Result<()> {
+    let mut seed = Seed::default();
+    SystemIds.fill(seed.as_mut_slice());
+    let text = Zeroizing::new(format!("{}\n", Hash::from_bytes(*seed)));
+    files::write(file, text.as_bytes(), 0o600)
+        .with_context(|| format!("cannot write the key {}", file.display()))
+}

@@ -1,0 +1,142 @@
+//! Opening a ledger: its folder, its keys, its database. The only place that names a database engine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use trialseal_projector::{Projector, ProjectorParts};
+use trialseal_runtime::ids::{Ids, SystemIds};
+use trialseal_runtime::settings::{Database, Settings};
+use trialseal_seal::dataset::ExportSigner;
+use trialseal_seal::hash::Hash;
+use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::policy::Policy;
+use trialseal_store::{Progress, Store};
+use trialseal_store_postgres::PostgresStore;
+use trialseal_store_sqlite::SqliteStore;
+use trialseal_vault::{DataKeys, MasterKeyFile, Vault};
+
+use crate::{files, keys};
+
+const LOG_KEY: &str = "log.key";
+const EXPORT_KEY: &str = "export.key";
+
+/// An open ledger.
+pub(crate) struct Ledger {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) vault: Arc<Vault>,
+}
+
+impl Ledger {
+    /// Whether there is a ledger in `settings.dir`.
+    pub(crate) fn exists(settings: &Settings) -> bool {
+        origin_file(&settings.dir).is_file()
+    }
+
+    /// Opens the ledger in `settings.dir`, or makes one.
+    pub(crate) async fn open(settings: &Settings) -> Result<Self> {
+        let dir = settings.dir.clone();
+        fs::create_dir_all(&dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        keys::make_folder(&dir)?;
+        let origin = origin(&dir, settings.origin.as_deref())?;
+        let store = connect(settings, &origin).await?;
+        // Only a ledger without any event gets new keys. To one that has events a missing key is a loss to be told of.
+        let master = if store.head().await?.position == 0 {
+            keys::make_missing(&keys::folder(&dir).join(LOG_KEY))?;
+            keys::make_missing(&keys::folder(&dir).join(EXPORT_KEY))?;
+            MasterKeyFile::open_or_create(&settings.master_key_file)?
+        } else {
+            MasterKeyFile::open(&settings.master_key_file)?
+        };
+        let vault = Vault::open(&origin, Arc::clone(&store) as Arc<dyn DataKeys>, Arc::new(master)).await?;
+        Ok(Self { dir, store, vault: Arc::new(vault) })
+    }
+
+    /// The signer of checkpoints; `sealer` alone gets it.
+    pub(crate) fn log_signer(&self) -> Result<Signer> {
+        let seed = keys::seed(&keys::folder(&self.dir).join(LOG_KEY))?;
+        Ok(Signer::new(self.store.origin(), KeyKind::Ed25519, &seed)?)
+    }
+
+    /// The text of the publication policy: the log's own key, and no witnesses.
+    pub(crate) fn policy_text(&self) -> Result<String> {
+        Ok(Policy::text_for_log(&self.log_signer()?.verifier_key()))
+    }
+
+    /// The publication policy.
+    pub(crate) fn policy(&self) -> Result<Policy> {
+        Ok(Policy::parse(&self.policy_text()?)?)
+    }
+
+    /// The signer of datasets; `exporter` alone gets it.
+    pub(crate) fn export_signer(&self) -> Result<ExportSigner> {
+        let seed = keys::seed(&keys::folder(&self.dir).join(EXPORT_KEY))?;
+        Ok(ExportSigner::new(self.store.origin(), &seed)?)
+    }
+
+    /// What folds the record into read models.
+    pub(crate) fn projector(&self, progress: Arc<Progress>) -> Projector {
+        Projector::new(ProjectorParts {
+            events: self.store.clone(),
+            models: self.store.clone(),
+            vault: Arc::clone(&self.vault),
+            progress,
+        })
+    }
+
+    /// The folder that the public log is published to.
+    pub(crate) fn log_folder(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+}
+
+async fn connect(settings: &Settings, origin: &str) -> Result<Arc<dyn Store>> {
+    match &settings.database {
+        Database::Sqlite(file) => {
+            let opened = SqliteStore::open(file, origin).await;
+            Ok(Arc::new(opened.with_context(|| format!("cannot open the database {}", file.display()))?))
+        }
+        // The address may hold a password, so it is not repeated.
+        Database::Postgres(url) => {
+            let connections = settings.database_connections;
+            let opened = PostgresStore::connect_with(url, origin, connections).await;
+            Ok(Arc::new(opened.context("cannot open the PostgreSQL database")?))
+        }
+    }
+}
+
+fn origin_file(dir: &Path) -> PathBuf {
+    dir.join("origin")
+}
+
+/// The ledger's origin. It is chosen once and kept in `DIR/origin`: a ledger never changes its name.
+fn origin(dir: &Path, wanted: Option<&str>) -> Result<String> {
+    let file = origin_file(dir);
+    let kept = match fs::read_to_string(&file) {
+        Ok(text) => Some(text.trim_end().to_owned()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    match (kept, wanted) {
+        (Some(kept), Some(wanted)) if kept != wanted => {
+            bail!("this folder holds the ledger {kept}, not {wanted}: choose another --dir")
+        }
+        (Some(kept), _) => Ok(kept),
+        (None, wanted) => {
+            let origin = wanted.map_or_else(local_origin, str::to_owned);
+            files::write(&file, format!("{origin}\n").as_bytes(), 0o644)
+                .with_context(|| format!("cannot write {}", file.display()))?;
+            Ok(origin)
+        }
+    }
+}
+
+/// A name that no other ledger has, for those who chose none.
+fn local_origin() -> String {
+    let mut random = [0; 32];
+    SystemIds.fill(&mut random);
+    let name = Hash::from_bytes(random).to_string();
+    format!("localhost/{}", name.get(..12).unwrap_or_default())
+}

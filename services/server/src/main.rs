@@ -1,0 +1,195 @@
+//! `trialseal`: settings → telemetry → store → roles.
+//!
+//! One executable for all roles that share the operator's trust. What each does stands in its own crate; here they are
+//! given their ports and put together. What it is not: a place for rules, proofs or SQL.
+
+mod bootstrap;
+mod check;
+mod files;
+mod http;
+mod keys;
+mod ledger;
+mod roles;
+mod tokens;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use trialseal_projector::Model;
+use trialseal_runtime::settings::{SETTINGS, Settings, unknown_in_process};
+use trialseal_runtime::telemetry;
+
+use crate::ledger::Ledger;
+
+/// The audit-trail service for clinical trials whose record can be checked by anybody.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service.
+    Serve {
+        #[command(flatten)]
+        place: Place,
+        /// The port to listen on.
+        #[arg(long)]
+        port: Option<u16>,
+        /// The address to listen on.
+        #[arg(long)]
+        listen: Option<String>,
+    },
+    /// Give and revoke bearer tokens.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Read every stored row again, recompute what follows from it, and name what is damaged.
+    Check {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Fold every read model again from the first event; a running service goes on meanwhile.
+    Rebuild {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Say what every setting is, and what is wrong with them.
+    Doctor {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token and print it; it is shown this once.
+    Create {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        token: tokens::NewToken,
+    },
+    /// Revoke a token; it is refused from the next request on.
+    Revoke {
+        #[command(flatten)]
+        place: Place,
+        /// The token.
+        token: String,
+    },
+}
+
+/// Which ledger.
+#[derive(Debug, Args)]
+struct Place {
+    /// The folder of the ledger: database, keys, published log.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// A PostgreSQL address; the embedded database is used without one.
+    #[arg(long)]
+    database_url: Option<String>,
+    /// The ledger's name, chosen once: a host and path without scheme, such as ledger.example.org/main.
+    #[arg(long)]
+    origin: Option<String>,
+}
+
+impl Place {
+    fn settings(&self, port: Option<u16>, listen: Option<&str>) -> Result<Settings> {
+        let settings = Settings::from_process(|name| match name {
+            "TRIALSEAL_DIR" => self.dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
+            "TRIALSEAL_DATABASE_URL" => self.database_url.clone(),
+            "TRIALSEAL_ORIGIN" => self.origin.clone(),
+            "TRIALSEAL_PORT" => port.map(|port| port.to_string()),
+            "TRIALSEAL_LISTEN" => listen.map(str::to_owned),
+            _ => None,
+        })?;
+        Ok(settings)
+    }
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("trialseal: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match command {
+        Command::Serve { place, port, listen } => {
+            let settings = place.settings(port, listen.as_deref())?;
+            telemetry::init(settings.log_format, &settings.log)?;
+            runtime.block_on(roles::serve(settings))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token(command) => runtime.block_on(token(command)),
+        Command::Check { place } => runtime.block_on(check(&place.settings(None, None)?)),
+        Command::Rebuild { place } => runtime.block_on(rebuild(&place.settings(None, None)?)),
+        Command::Doctor { place } => runtime.block_on(doctor(&place)),
+    }
+}
+
+async fn token(command: TokenCommand) -> Result<ExitCode> {
+    match command {
+        TokenCommand::Create { place, token } => {
+            let ledger = Ledger::open(&place.settings(None, None)?).await?;
+            println!("{}", tokens::create(ledger.store.as_ref(), token).await?.reveal());
+        }
+        TokenCommand::Revoke { place, token } => {
+            let ledger = Ledger::open(&place.settings(None, None)?).await?;
+            tokens::revoke(ledger.store.as_ref(), &token).await?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn check(settings: &Settings) -> Result<ExitCode> {
+    let ledger = Ledger::open(settings).await?;
+    let report = check::check(ledger.store.as_ref(), &ledger.vault, &ledger.policy()?).await?;
+    println!("{} events, {} seals, {} erased", report.events, report.seals, report.erased);
+    for finding in &report.findings {
+        println!("damaged: {finding}");
+    }
+    Ok(if report.findings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn rebuild(settings: &Settings) -> Result<ExitCode> {
+    let ledger = Ledger::open(settings).await?;
+    let projector = ledger.projector(Arc::default());
+    for model in Model::ALL {
+        projector.rebuild(model).await?;
+        println!("{} rebuilt", model.name());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn doctor(place: &Place) -> Result<ExitCode> {
+    for (name, default, meaning) in SETTINGS {
+        println!("{name}\n    {meaning}\n    default: {default}");
+    }
+    let settings = place.settings(None, None)?;
+    for name in unknown_in_process() {
+        println!("\n{name} is set, but there is no such setting");
+    }
+    if !Ledger::exists(&settings) {
+        println!("\nno ledger in {} yet: serve makes one", settings.dir.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let ledger = Ledger::open(&settings).await?;
+    let head = ledger.store.head().await?;
+    println!(
+        "\nledger {} opened: {} events, {} of them sealed",
+        ledger.store.origin(),
+        head.position,
+        head.sealed
+    );
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,182 @@
+//! The roles of one process, and what each is given.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::web::Data;
+use anyhow::{Context, Result};
+use trialseal_exporter::{Exporter, ExporterParts};
+use trialseal_ingest::{Ingest, IngestParts, Limits};
+use trialseal_query::{Query, QueryParts};
+use trialseal_record::values::KeyPurpose;
+use trialseal_runtime::clock::{Clock, SystemClock};
+use trialseal_runtime::ids::{Ids, SystemIds};
+use trialseal_runtime::settings::Settings;
+use trialseal_runtime::shutdown::{Roles, Shutdown};
+use trialseal_runtime::telemetry;
+use trialseal_seal::time::Timestamp;
+use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings};
+use trialseal_store::{Progress, Writer, WriterSettings};
+
+use crate::bootstrap;
+use crate::http::{self, Services};
+use crate::ledger::Ledger;
+
+/// How long a submitter who asked for it waits for the seal before being told `recorded`.
+const WAIT_SEALED: Duration = Duration::from_secs(30);
+
+/// Runs all roles until the process is asked to end.
+pub(crate) async fn serve(settings: Settings) -> Result<()> {
+    let ledger = Ledger::open(&settings).await?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn Ids> = Arc::new(SystemIds);
+    let progress = Arc::new(Progress::new());
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+
+    let sealer = sealer(&ledger, &settings, &clock, &progress).await?;
+    let writer = writer(&ledger, &settings, &clock, &progress);
+    let exporter = exporter(&ledger, &settings, &clock, &ids)?;
+    let keys = [
+        (KeyPurpose::Log, ledger.log_signer()?.verifier_key().to_string()),
+        (KeyPurpose::Export, exporter.verifier_key()),
+    ];
+    bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
+
+    let ingest = Arc::new(ingest(&ledger, &settings, &clock, &ids, &progress, writer));
+    ingest.resume_imports().await.context("cannot take up unfinished imports")?;
+    exporter.resume_exports().await.context("cannot take up unfinished exports")?;
+    let projector = Arc::new(ledger.projector(Arc::clone(&progress)));
+    let query = query(&ledger, &settings, &clock, &progress, &shutdown)?;
+
+    let server = http::bind(
+        &settings,
+        Services {
+            store: ledger.store.clone(),
+            projector: Arc::clone(&projector),
+            ingest: Data::from(ingest),
+            query: Data::new(query),
+            exporter: Data::new(exporter),
+            clock,
+            ids,
+        },
+    )?;
+    tracing::info!(address = %settings.listen, origin = ledger.store.origin(), "serving");
+
+    let mut roles = Roles::new(shutdown.clone());
+    let (for_sealer, for_projector, for_metrics) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
+    roles.spawn("sealer", async move { Ok(sealer.run(for_sealer).await?) });
+    roles.spawn("projector", async move {
+        projector.run(for_projector).await;
+        Ok(())
+    });
+    roles.spawn("metrics", telemetry::keep_metrics(for_metrics));
+    roles.spawn("http", http::run(server, shutdown));
+    Ok(roles.finish(settings.shutdown).await?)
+}
+
+fn exporter(
+    ledger: &Ledger,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+) -> Result<Exporter> {
+    Ok(Exporter::new(ExporterParts {
+        events: ledger.store.clone(),
+        seals: ledger.store.clone(),
+        jobs: ledger.store.clone(),
+        vault: Arc::clone(&ledger.vault),
+        clock: Arc::clone(clock),
+        ids: Arc::clone(ids),
+        signer: ledger.export_signer()?,
+        policy: ledger.policy_text()?,
+        folder: ledger.dir.join("exports"),
+        jobs_at_once: settings.export_jobs,
+    }))
+}
+
+fn query(
+    ledger: &Ledger,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    progress: &Arc<Progress>,
+    shutdown: &Shutdown,
+) -> Result<Query> {
+    let ids = settings.public_trials.iter().map(|id| id.parse());
+    let parts = QueryParts {
+        events: ledger.store.clone(),
+        seals: ledger.store.clone(),
+        models: ledger.store.clone(),
+        vault: Arc::clone(&ledger.vault),
+        clock: Arc::clone(clock),
+        progress: Arc::clone(progress),
+        shutdown: shutdown.clone(),
+        policy: ledger.policy_text()?,
+        log: ledger.log_folder(),
+        heartbeat: settings.heartbeat,
+        public_trials: ids.collect::<Result<_, _>>().context("a public trial has no valid id")?,
+    };
+    Ok(Query::new(parts)?)
+}
+
+async fn sealer(
+    ledger: &Ledger,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    progress: &Arc<Progress>,
+) -> Result<Sealer> {
+    let parts = SealerParts {
+        store: ledger.store.clone(),
+        place: Arc::new(Folder::new(ledger.log_folder())),
+        signer: ledger.log_signer()?,
+        clock: Arc::clone(clock),
+        progress: Arc::clone(progress),
+        settings: SealerSettings { interval: settings.seal_interval, heartbeat: settings.heartbeat },
+    };
+    Ok(Sealer::open(parts).await?)
+}
+
+fn writer(ledger: &Ledger, settings: &Settings, clock: &Arc<dyn Clock>, progress: &Arc<Progress>) -> Writer {
+    let limits = settings.writer;
+    let time = Arc::clone(clock);
+    Writer::spawn(
+        ledger.store.clone(),
+        ledger.store.clone(),
+        Arc::new(move || Timestamp::from_micros(time.now())),
+        Arc::clone(progress),
+        WriterSettings {
+            batch_events: limits.batch_events,
+            queue_events: limits.queue_events,
+            queue_bytes: limits.queue_bytes,
+            unsealed_events: limits.unsealed_events,
+            patience: limits.patience,
+        },
+    )
+}
+
+fn ingest(
+    ledger: &Ledger,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    progress: &Arc<Progress>,
+    writer: Writer,
+) -> Ingest {
+    let parts = IngestParts {
+        writer,
+        events: ledger.store.clone(),
+        appends: ledger.store.clone(),
+        jobs: ledger.store.clone(),
+        vault: Arc::clone(&ledger.vault),
+        clock: Arc::clone(clock),
+        ids: Arc::clone(ids),
+        progress: Arc::clone(progress),
+        spool: ledger.dir.join("spool"),
+        limits: Limits {
+            body_bytes: settings.body_bytes,
+            imports: settings.imports,
+            wait_sealed: WAIT_SEALED,
+        },
+    };
+    Ingest::new(parts)
+}
