@@ -1,0 +1,156 @@
+//! The database of one service, and the hands of somebody who has got at it.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+
+/// The environment variable with the URL of a database on a server whose user may make databases.
+const SERVER: &str = "TRIALSEAL_TEST_POSTGRES";
+
+/// A database engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Engine {
+    /// The embedded one.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// A database that one test has for itself; dropped with it.
+#[derive(Debug)]
+pub struct Database(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Sqlite { file: String },
+    Postgres { server: Box<PgConnectOptions>, name: String },
+}
+
+impl Database {
+    pub(crate) fn make(engine: Engine, dir: &Path) -> Self {
+        Self(match engine {
+            Engine::Sqlite => Kind::Sqlite { file: dir.join("trialseal.db").display().to_string() },
+            Engine::Postgres => make_on_server(),
+        })
+    }
+
+    /// What the service is told.
+    pub(crate) fn url(&self) -> String {
+        match &self.0 {
+            Kind::Sqlite { .. } => "sqlite".to_owned(),
+            Kind::Postgres { server, name } => {
+                PgConnectOptions::clone(server).database(name).to_url_lossy().to_string()
+            }
+        }
+    }
+
+    /// Which engine it is.
+    pub fn engine(&self) -> Engine {
+        match &self.0 {
+            Kind::Sqlite { .. } => Engine::Sqlite,
+            Kind::Postgres { .. } => Engine::Postgres,
+        }
+    }
+
+    /// Carries out statements, past the service; answers what the database said against them.
+    pub fn execute(&self, sql: &str) -> Result<(), String> {
+        let done = match &self.0 {
+            Kind::Sqlite { file } => wait(async {
+                let mut session = sqlite(file).await?;
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session).await?;
+                session.close().await
+            }),
+            Kind::Postgres { server, name } => wait(async {
+                let mut session =
+                    PgConnection::connect_with(&PgConnectOptions::clone(server).database(name)).await?;
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session).await?;
+                session.close().await
+            }),
+        };
+        done.map_err(|error| error.to_string())
+    }
+
+    /// The one text column of a query, a text a row.
+    pub fn texts(&self, sql: &str) -> Vec<String> {
+        let found = match &self.0 {
+            Kind::Sqlite { file } => wait(async {
+                let mut session = sqlite(file).await?;
+                let rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut session).await?;
+                session.close().await?;
+                Ok::<_, sqlx::Error>(rows)
+            }),
+            Kind::Postgres { server, name } => wait(async {
+                let mut session =
+                    PgConnection::connect_with(&PgConnectOptions::clone(server).database(name)).await?;
+                let rows = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut session).await?;
+                session.close().await?;
+                Ok(rows)
+            }),
+        };
+        found.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Everything that is stored, as text with bytes in hex: what somebody with a dump of the database has. Of SQLite the
+    /// file is the dump.
+    pub fn dump(&self) -> String {
+        let mut dump = String::new();
+        if self.engine() == Engine::Postgres {
+            for table in self.texts("SELECT tablename::text FROM pg_tables WHERE schemaname = 'public'") {
+                for row in self.texts(&format!("SELECT t::text FROM {table} t")) {
+                    writeln!(dump, "{table} {row}").unwrap();
+                }
+            }
+        }
+        dump
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Kind::Postgres { server, name } = &self.0 {
+            // A test that failed leaves connections of its service.
+            on_server(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        }
+    }
+}
+
+async fn sqlite(file: &str) -> Result<SqliteConnection, sqlx::Error> {
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(std::time::Duration::from_secs(10));
+    SqliteConnection::connect_with(&options).await
+}
+
+fn make_on_server() -> Kind {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    #[expect(clippy::disallowed_methods, reason = "settings are the service's; this is the tests' own")]
+    let Ok(url) = std::env::var(SERVER) else {
+        panic!(
+            "{SERVER} is not set: run ./test, or xtask/with-postgres before the command, which start a server"
+        );
+    };
+    let server: PgConnectOptions =
+        url.parse().expect("TRIALSEAL_TEST_POSTGRES is the URL of a PostgreSQL database");
+    let name = format!("trialseal_e2e_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+    // A run that was killed may have left a database to a process of the same number.
+    on_server(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    on_server(&server, &format!("CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8'"));
+    Kind::Postgres { server: Box::new(server), name }
+}
+
+fn on_server(server: &PgConnectOptions, sql: &str) {
+    let done = wait(async {
+        let mut session = PgConnection::connect_with(server).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session).await?;
+        session.close().await
+    });
+    if let Err(error) = done {
+        eprintln!("{sql}: {error}");
+    }
+}
+
+fn wait<F: Future>(what: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+}

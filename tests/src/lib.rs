@@ -1,0 +1,59 @@
+//! The end-to-end tests: the programs as they are shipped, started, asked over HTTP, killed, and tampered with.
+//!
+//! What stands here is the harness: [`Service`] runs `trialseal` in a folder and on a database of its own, [`Client`] asks
+//! it, [`Trial`] sends it what a trial sends, [`Verifier`] runs `trialseal-verify` on what it gives away. The tests are in
+//! `tests/`, one file a promise. None of it shares code with the programs, so that a mistake in them cannot excuse itself.
+//!
+//! Every test runs on SQLite and on PostgreSQL ([`on_both_engines`]); a missing PostgreSQL fails the run. To add a test: a
+//! function that takes an [`Engine`], and its name in the macro.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    clippy::return_self_not_must_use,
+    reason = "a harness fails a test by panicking"
+)]
+
+mod client;
+mod database;
+mod dataset_json;
+mod export;
+mod files;
+mod programs;
+mod record;
+mod rng;
+mod service;
+mod trial;
+mod verifier;
+
+pub use client::{Answer, Client};
+pub use database::{Database, Engine};
+pub use dataset_json::{Column, Table, generated_study, laboratory};
+pub use export::{export, try_export, unpack, zip_of};
+pub use files::{all_files, flip};
+pub use programs::program;
+pub use record::{events_from, events_of, read_models, wait_for_import};
+pub use rng::{Rng, seed};
+pub use service::{Role, Service};
+pub use trial::{Trial, bodies};
+pub use verifier::{Verdict, Verifier};
+
+/// Turns functions that take an [`Engine`] into tests, one for each engine.
+#[macro_export]
+macro_rules! on_both_engines {
+    ($($name:ident),+ $(,)?) => { $(
+        mod $name {
+            #[test]
+            fn sqlite() {
+                super::$name($crate::Engine::Sqlite);
+            }
+
+            #[test]
+            fn postgres() {
+                super::$name($crate::Engine::Postgres);
+            }
+        }
+    )+ };
+}

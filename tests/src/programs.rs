@@ -1,0 +1,36 @@
+//! Where the programs under test are.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder of the programs, where whoever starts the tests has built them already (`./test` does).
+const FOLDER: &str = "TRIALSEAL_BIN_DIR";
+
+/// A program: `trialseal` or `trialseal-verify`. Without `FOLDER` both are built first, into the folder that these tests
+/// were built into.
+pub fn program(name: &str) -> PathBuf {
+    static FOUND: OnceLock<PathBuf> = OnceLock::new();
+    let program = FOUND.get_or_init(|| given().unwrap_or_else(build)).join(name);
+    assert!(program.is_file(), "{} is missing", program.display());
+    program
+}
+
+#[expect(clippy::disallowed_methods, reason = "settings are the service's; this is the tests' own")]
+fn given() -> Option<PathBuf> {
+    std::env::var(FOLDER).ok().map(PathBuf::from)
+}
+
+fn build() -> PathBuf {
+    // target/<profile>/deps/<this test>
+    let test = std::env::current_exe().expect("a test knows its own file");
+    let folder = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps").to_path_buf();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--package", "trialseal-server", "--package", "trialseal-verify"]);
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let built = cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).status();
+    assert!(built.is_ok_and(|status| status.success()), "the programs under test cannot be built");
+    folder
+}

@@ -1,0 +1,312 @@
+//! A running service.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::{Client, Database, Engine, program};
+
+/// How long a service may take until it is ready, and to do what it was asked for: a whole study on a busy machine.
+const WITHIN: Duration = Duration::from_mins(3);
+
+/// How long a service may take to end in order.
+const STOP_WITHIN: Duration = Duration::from_secs(45);
+
+/// How often we look.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How often a port is tried that somebody else took in the moment since it was free.
+const PORT_TRIES: u32 = 5;
+
+/// A role that tokens are given to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Role {
+    Sponsor,
+    Investigator,
+    Irb,
+    Monitor,
+    Researcher,
+    Admin,
+}
+
+impl Role {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Sponsor, Self::Investigator, Self::Irb, Self::Monitor, Self::Researcher, Self::Admin];
+
+    /// As the service spells it.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+/// `trialseal serve` in a folder and on a database of its own. Dropped, it is killed, and both are removed.
+#[derive(Debug)]
+pub struct Service {
+    child: Option<Child>,
+    database: Database,
+    dir: TempDir,
+    /// Beside `dir`, which belongs to the service.
+    log: PathBuf,
+    _logs: TempDir,
+    settings: Vec<(&'static str, String)>,
+    address: Arc<RwLock<String>>,
+    clients: RefCell<HashMap<Role, Client>>,
+    next: Cell<u32>,
+}
+
+impl Service {
+    /// Starts a service with a new ledger.
+    pub fn start(engine: Engine) -> Self {
+        Self::start_with(engine, &[])
+    }
+
+    /// Starts a service with a new ledger and other settings than the tests usually have.
+    pub fn start_with(engine: Engine, settings: &[(&'static str, &str)]) -> Self {
+        let dir = tempfile::Builder::new().prefix("trialseal-").tempdir().unwrap();
+        let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
+        let database = Database::make(engine, dir.path());
+        let mut all = vec![
+            ("TRIALSEAL_DATABASE_URL", database.url()),
+            ("TRIALSEAL_SEAL_INTERVAL_MS", "200".to_owned()),
+            // What goes well is not shown where a test fails.
+            ("TRIALSEAL_LOG", "warn".to_owned()),
+            ("NO_COLOR", "1".to_owned()),
+            ("TRIALSEAL_ORIGIN", "ledger.example.org/test".to_owned()),
+        ];
+        all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let mut service = Self {
+            child: None,
+            database,
+            log: logs.path().join("log"),
+            _logs: logs,
+            dir,
+            settings: all,
+            address: Arc::default(),
+            clients: RefCell::default(),
+            next: Cell::new(0),
+        };
+        service.launch();
+        service
+    }
+
+    /// The service's folder.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The folder of the published log.
+    pub fn published(&self) -> PathBuf {
+        self.dir().join("log")
+    }
+
+    /// The service's database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// Everything the service has written to its standard output and error.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
+    }
+
+    /// Somebody in a role, with a token for all trials.
+    pub fn client(&self, role: Role) -> Client {
+        if let Some(client) = self.clients.borrow().get(&role) {
+            return client.clone();
+        }
+        let client = self.new_client(role, &[]);
+        self.clients.borrow_mut().insert(role, client.clone());
+        client
+    }
+
+    /// Somebody new in a role, with a token for some trials; for all if none is named.
+    pub fn new_client(&self, role: Role, trials: &[&str]) -> Client {
+        let number = self.next.replace(self.next.get() + 1);
+        let (name, actor) = (role.name(), format!("{}-{number}", role.name()));
+        let mut arguments =
+            vec!["token", "create", "--actor", &actor, "--role", &name, "--organisation", "Test"];
+        for trial in trials {
+            arguments.extend(["--trial", trial]);
+        }
+        let output = self.command(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
+        Client::new(Arc::clone(&self.address), Some(token))
+    }
+
+    /// Somebody without a token.
+    pub fn anonymous(&self) -> Client {
+        Client::new(Arc::clone(&self.address), None)
+    }
+
+    /// Somebody who shows this as a token.
+    pub fn client_with(&self, token: &str) -> Client {
+        Client::new(Arc::clone(&self.address), Some(token.to_owned()))
+    }
+
+    /// Runs a subcommand of `trialseal` on the service's ledger.
+    pub fn command(&self, arguments: &[&str]) -> Output {
+        self.program(arguments).output().unwrap()
+    }
+
+    /// Kills the service at once, as `kill -9` does.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Asks the service to end, and waits until it has ended well.
+    pub fn stop(&mut self) {
+        let mut child = self.child.take().expect("the service runs");
+        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &child.id().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()));
+        let deadline = Instant::now() + STOP_WITHIN;
+        let status = loop {
+            match child.try_wait().unwrap() {
+                Some(status) => break status,
+                None if Instant::now() > deadline => {
+                    child.kill().unwrap();
+                    panic!("the service does not end:\n{}", self.end_of_log());
+                }
+                None => thread::sleep(PAUSE),
+            }
+        };
+        assert!(status.success(), "the service ended with {status}:\n{}", self.end_of_log());
+    }
+
+    /// Starts the service again on the same ledger, after [`Service::kill`] or [`Service::stop`].
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "the service runs already");
+        self.launch();
+    }
+
+    /// Starts the service again where that may fail, as what it has stored is damaged. Answers whether it is ready.
+    pub fn try_start_again(&mut self) -> bool {
+        self.spawn();
+        self.becomes_ready()
+    }
+
+    /// Waits until all that is recorded is under a published seal; answers how many events that is.
+    pub fn wait_until_sealed(&self) -> u64 {
+        let (anonymous, monitor) = (self.anonymous(), self.client(Role::Monitor));
+        self.wait("everything is sealed", || {
+            let recorded = anonymous.json("/readyz")["events"].as_u64().unwrap();
+            let newest = monitor.json("/v1/seals?limit=1")["newest"].as_u64()?;
+            let page = monitor.json(&match newest {
+                0 => "/v1/seals".to_owned(),
+                newest => format!("/v1/seals?after={}", newest - 1),
+            });
+            let sealed = page["seals"][0]["seal"]["events"].as_u64()?;
+            (sealed == recorded).then_some(recorded)
+        })
+    }
+
+    /// Waits until all that is recorded is in a trial's read models.
+    pub fn wait_until_folded(&self, trial: &str) {
+        let monitor = self.client(Role::Monitor);
+        let recorded = self.anonymous().json("/readyz")["events"].as_u64().unwrap();
+        for model in ["overview", "participants", "data"] {
+            self.wait(model, || {
+                let answer = monitor.get(&format!("/v1/trials/{trial}/{model}"));
+                let folded = answer.status == 200 && answer.json()["position"].as_u64()? >= recorded;
+                folded.then_some(())
+            });
+        }
+    }
+
+    /// Asks again and again until there is something.
+    pub fn wait<T>(&self, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            if let Some(found) = ask() {
+                return found;
+            }
+            assert!(Instant::now() < deadline, "waited in vain: {what}\n{}", self.end_of_log());
+            thread::sleep(PAUSE);
+        }
+    }
+
+    fn launch(&mut self) {
+        for _ in 0..PORT_TRIES {
+            self.spawn();
+            if self.becomes_ready() {
+                return;
+            }
+            if !self.end_of_log().contains("cannot listen") {
+                break;
+            }
+        }
+        panic!("the service does not become ready:\n{}", self.end_of_log());
+    }
+
+    fn spawn(&mut self) {
+        let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+        *self.address.write().unwrap() = format!("http://127.0.0.1:{port}");
+        let log = self.open_log();
+        let mut command = self.program(&["serve", "--port", &port.to_string()]);
+        let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+    }
+
+    fn becomes_ready(&mut self) -> bool {
+        let anonymous = self.anonymous();
+        let deadline = Instant::now() + WITHIN;
+        while Instant::now() < deadline {
+            let ready = anonymous.send("GET", "/readyz", &[], ureq::SendBody::none());
+            if ready.is_ok_and(|answer| answer.status == 200) {
+                return true;
+            }
+            if self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some()) {
+                self.child = None;
+                return false;
+            }
+            thread::sleep(PAUSE);
+        }
+        self.kill();
+        false
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program("trialseal"));
+        command.args(arguments).arg("--dir").arg(self.dir()).stdin(Stdio::null());
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value)));
+        command
+    }
+
+    fn open_log(&self) -> File {
+        OpenOptions::new().create(true).append(true).open(&self.log).unwrap()
+    }
+
+    fn end_of_log(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            eprintln!("The end of the service's log:\n{}", self.end_of_log());
+        }
+        self.kill();
+    }
+}
+
+/// Whether an answer of a job says that it came to its end.
+pub(crate) fn is_over(job: &Value) -> bool {
+    matches!(job["state"].as_str(), Some("done" | "refused" | "failed"))
+}
