@@ -1,0 +1,31 @@
+//! Measurements of a whole service, started afresh in `target/bench/NAME` and used through its API alone. Each says what
+//! it does and prints one JSON object as its last line.
+//!
+//! To add one: a module here with its options, and a variant in [`Bench`].
+
+mod cdisc;
+mod engine;
+mod import;
+mod trial;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+/// The measurements there are.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Bench {
+    /// How fast a large file is taken in, and how much memory that needs
+    Import(import::Options),
+    /// The CDISC pilot data in, sealed, out again, verified, and compared byte for byte
+    Cdisc(cdisc::Options),
+}
+
+/// Runs one of them.
+pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
+    match bench {
+        Bench::Import(options) => import::run(options),
+        Bench::Cdisc(options) => cdisc::run(options),
+    }
+}

@@ -1,0 +1,98 @@
+//! A fresh service of this build's release profile, on the database engine asked for.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::service::{Launch, Service, free_port};
+
+/// The database engines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+impl Engine {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// A build that is worth measuring.
+pub(super) struct Build {
+    target: PathBuf,
+}
+
+impl Build {
+    /// Builds the service and the verifier with optimisation.
+    pub(super) fn release() -> Result<Self> {
+        let cargo = || {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.current_dir(crate::repository());
+            cargo
+        };
+        let packages = ["-p", "trialseal-server", "-p", "trialseal-verify"];
+        let status = cargo().args(["build", "--release", "--bins"]).args(packages).status()?;
+        ensure!(status.success(), "the service does not build");
+        let output = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
+        let metadata: Value = serde_json::from_slice(&output.stdout)?;
+        let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
+        Ok(Self { target: target.into() })
+    }
+
+    /// A program of the build.
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.target.join("release").join(name)
+    }
+
+    /// An empty folder of that name. What an earlier run left is removed first, so that it can be looked at until then.
+    pub(super) fn folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.target.join("bench").join(name);
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
+    /// A fresh service in a folder of that name. `postgres_url` is where a new database can be made.
+    pub(super) fn start(&self, name: &str, engine: Engine, postgres_url: Option<&str>) -> Result<Service> {
+        let database_url = match (engine, postgres_url) {
+            (Engine::Sqlite, _) => None,
+            (Engine::Postgres, Some(url)) => Some(new_database(url, name)?),
+            (Engine::Postgres, None) => anyhow::bail!(
+                "PostgreSQL is needed: run `xtask/with-postgres cargo xtask bench …`, or set \
+                 TRIALSEAL_TEST_POSTGRES to a server in which databases can be made"
+            ),
+        };
+        let launch = Launch {
+            program: self.program("trialseal"),
+            dir: self.folder(name)?,
+            port: free_port()?,
+            database_url,
+            public_trials: Vec::new(),
+        };
+        Service::start(launch)
+    }
+}
+
+/// Makes an empty database by PostgreSQL's own client, and answers with its address.
+fn new_database(server: &str, name: &str) -> Result<String> {
+    let database = format!("trialseal_bench_{}", name.replace('-', "_"));
+    for sql in
+        [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")]
+    {
+        let status = Command::new("psql").args([server, "--quiet", "--command", &sql]).status();
+        ensure!(status.context("psql is missing")?.success(), "{database} cannot be made in PostgreSQL");
+    }
+    let (base, _) = server.rsplit_once('/').context("the address of PostgreSQL names no database")?;
+    Ok(format!("{base}/{database}"))
+}

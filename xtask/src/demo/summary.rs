@@ -1,0 +1,119 @@
+//! What a newcomer is told at the end.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::plan::{PARTICIPANTS, TRIAL};
+use crate::service::{Head, Verdict};
+
+/// What was done, and what it shows.
+pub(super) struct Summary {
+    pub(super) head: Head,
+    pub(super) checkpoint: String,
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) took: Duration,
+    pub(super) address: String,
+    pub(super) tokens_path: PathBuf,
+    pub(super) folder: PathBuf,
+}
+
+impl Summary {
+    /// Whether everything was verified.
+    pub(super) fn is_sound(&self) -> bool {
+        self.verdicts.iter().all(Verdict::is_sound)
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut lines = self.checkpoint.lines();
+        let mut line = || lines.next().unwrap_or("?");
+        let (origin, size, root) = (line(), line(), line());
+        let outcome = if self.is_sound() { "and verified" } else { "but NOT everything could be verified" };
+        writeln!(f, "\nThe demonstration trial {TRIAL} is recorded, sealed {outcome}.\n")?;
+        writeln!(
+            f,
+            "  Events      {} of {PARTICIPANTS} generated participants at 3 sites; none is a real person",
+            self.head.head.size
+        )?;
+        writeln!(
+            f,
+            "  Seal        number {} covers all of them, made {}",
+            self.head.seal.seal, self.head.seal.time
+        )?;
+        writeln!(f, "  Checkpoint  {origin}, {size} seals, root {root}")?;
+        writeln!(f, "  Time        {:.1} s from start to here\n", self.took.as_secs_f64())?;
+        writeln!(f, "What trialseal-verify said, which trusts nothing but policy.txt and export.vkey:\n")?;
+        for verdict in &self.verdicts {
+            let word = match verdict.code {
+                Some(0) => "sound",
+                Some(1) => "NOT SOUND",
+                _ => "CANNOT TELL",
+            };
+            writeln!(f, "  {:<13} {word}", verdict.what)?;
+            if !verdict.is_sound() {
+                writeln!(f, "{}", verdict.words)?;
+            }
+        }
+        f.write_str(PROVEN)?;
+        writeln!(f, "  Files       {}", self.folder.display())?;
+        writeln!(f, "  Tokens      {} (one a role; keep them to yourself)", self.tokens_path.display())?;
+        writeln!(f, "  Open        {}/", self.address)
+    }
+}
+
+const PROVEN: &str = "
+Shown: the dataset is the whole record of the trial as of that seal, nothing left out and nothing changed; the event
+in receipt.json is part of it; every entry, tile and note of the published log fits its checkpoint.
+Not shown: that what was recorded is true, or that everything that happened was recorded. And as no independent
+witness signs this log yet, nobody but the service vouches for the times, or for others seeing the same log.
+
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Seal, TrialHead};
+
+    fn summary(code: i32) -> Summary {
+        Summary {
+            head: Head {
+                head: TrialHead { size: 1234 },
+                seal: Seal { seal: 14, time: "2026-01-01T00:00:00.000000Z".into() },
+            },
+            checkpoint: "demo.example/log\n15\nAAAA\n\n— signature\n".into(),
+            verdicts: vec![Verdict { what: "dataset.zip".into(), code: Some(code), words: "line 7".into() }],
+            took: Duration::from_secs(12),
+            address: "http://127.0.0.1:8480".into(),
+            tokens_path: "var/demo/tokens.json".into(),
+            folder: "var/demo".into(),
+        }
+    }
+
+    #[test]
+    fn a_sound_demonstration_says_what_it_shows_and_what_not() {
+        let text = summary(0).to_string();
+        let wanted = [
+            "1234 of 60",
+            "number 14",
+            "demo.example/log, 15 seals",
+            "12.0 s",
+            "sound",
+            "Not shown",
+            "8480/",
+        ];
+        for part in wanted {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
+        assert!(!text.contains("NOT"));
+    }
+
+    #[test]
+    fn what_is_not_sound_is_said_in_the_verifiers_words() {
+        let not_sound = summary(1);
+        assert!(!not_sound.is_sound());
+        assert!(not_sound.to_string().contains("NOT SOUND\nline 7"));
+        assert!(summary(2).to_string().contains("CANNOT TELL"));
+    }
+}
