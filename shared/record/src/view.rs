@@ -7,6 +7,7 @@
 //! To add a view: a type here with [`View`] and `apply`, an entry in the projector's list of models, a route in `query`.
 
 mod data;
+mod outcomes;
 mod overview;
 mod participant;
 #[cfg(test)]
@@ -20,6 +21,10 @@ use crate::event::Event;
 use crate::ids::StreamId;
 
 pub use data::{Change, DataView, EarlierValue, Place, ValueView};
+pub use outcomes::{
+    Change as OutcomeChange, ComparedOutcome, Comparison, Finding as OutcomeFinding, Rank as OutcomeRank,
+    Standing,
+};
 pub use overview::{
     ConsentVersionView, Counts, DecisionView, ImportView, OutcomesView, Overview, ProtocolVersionView,
     ResultsView, SiteView,

@@ -1,5 +1,6 @@
 //! Commands that take in a file row by row. None of them is a request body: a file is parsed by whoever receives it.
 
+use crate::date::PartialDate;
 use crate::ids::{ParticipantId, SiteId};
 use crate::text::{Name, Sha256Hex};
 use crate::values::{DatasetMetadata, ImportedRecord, value};
@@ -23,6 +24,8 @@ value! {
         pub subject: Option<ImportSubject>,
         /// The values, by column name.
         pub record: ImportedRecord,
+        /// When what it tells of was collected or took place, where the row says so in a date that can be read.
+        pub collected_on: Option<PartialDate>,
         /// Who or what the values came from, where the row says so.
         pub originator: Option<Name>,
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::participant::{consent_first, consent_in_force, in_trial, known};
+use super::participant::{consent_in_force, consent_on, in_trial, known};
 use super::{Decision, not_future_partial};
 use crate::actor::Context;
 use crate::command::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
@@ -26,11 +26,12 @@ pub(super) fn record(
     let sized = (1..=MAX_RECORDS_PER_COMMAND).contains(&body.records.len())
         && body.records.iter().all(|r| (1..=MAX_ITEMS_PER_RECORD).contains(&r.items.len()));
     DATA_SIZE.require(sized, "there are too few or too many records or items")?;
-    consent_in_force(participant, &[WithdrawalScope::FutureData])?;
+    let barred = [WithdrawalScope::FutureData];
+    consent_in_force(participant, &barred)?;
     for record in &body.records {
         if let Some(collected_on) = &record.collected_on {
             not_future_partial(collected_on, context)?;
-            consent_first(participant, collected_on)?;
+            consent_on(participant, &barred, collected_on)?;
         }
         in_trial(participant, record.collected_on.as_ref())?;
     }

@@ -1,10 +1,11 @@
 //! Decisions about files. What a file tells has happened elsewhere, under rules this record did not hold, so a row that
 //! breaks a rule about consent or site is taken, and the exception stands beside it.
 
-use super::participant::consent_in_force;
+use super::participant::{consent_in_force, consent_on};
 use super::{Decision, NaturalKey, NaturalKeyKind, registered};
 use crate::actor::Context;
 use crate::command::{CompleteImport, ImportRow, ImportSubject, StartImport};
+use crate::date::PartialDate;
 use crate::event::{DataImported, Event, ImportCompleted, ImportStarted, ParticipantScreened};
 use crate::ids::{ImportId, ParticipantId, StreamId};
 use crate::rules::{IMPORT_OPEN, Refusal, SITE_ACTIVATED};
@@ -37,7 +38,7 @@ pub(super) fn row(
     let stream = match &body.subject {
         None => StreamId::import(id),
         Some(subject) => {
-            decision.exceptions = exceptions(state, subject);
+            decision.exceptions = exceptions(state, subject, body.collected_on.as_ref());
             let stream = StreamId::participant(subject.participant.unwrap_or(ParticipantId(context.new_id)));
             if subject.participant.is_none() {
                 decision.events.push((stream, first_seen(id, subject)));
@@ -78,18 +79,21 @@ fn first_seen(id: ImportId, subject: &ImportSubject) -> Event {
 }
 
 /// The rules the row does not meet, in the words of the refusals they would otherwise be.
-fn exceptions(state: &State<'_>, subject: &ImportSubject) -> Vec<Exception> {
+fn exceptions(
+    state: &State<'_>,
+    subject: &ImportSubject,
+    collected_on: Option<&PartialDate>,
+) -> Vec<Exception> {
     let stranger = ParticipantState::default();
     let participant = state.participant.unwrap_or(&stranger);
     let activated = participant.site().is_some() || state.site.is_some_and(|site| site.number().is_some());
     let site_named = subject.site_number.is_some() || participant.site_number().is_some();
     let site_message =
         if site_named { "the site is not activated in this record" } else { "the row names no site" };
-    let checks = [
-        consent_in_force(participant, &[WithdrawalScope::FutureData]),
-        SITE_ACTIVATED.require(activated, site_message),
-    ];
-    checks
+    let barred = [WithdrawalScope::FutureData];
+    let consent = consent_in_force(participant, &barred)
+        .and_then(|()| collected_on.map_or(Ok(()), |on| consent_on(participant, &barred, on)));
+    [consent, SITE_ACTIVATED.require(activated, site_message)]
         .into_iter()
         .filter_map(Result::err)
         .map(|refusal| Exception { rule: refusal.rule.to_owned(), detail: refusal.message })

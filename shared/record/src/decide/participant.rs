@@ -119,10 +119,10 @@ pub(super) fn enrol(
 ) -> Result<Decision, Refusal> {
     let participant = known(state)?;
     not_future(body.enrolled_on, context)?;
-    awaiting_enrolment(participant)?;
+    awaiting_enrolment(participant, body.enrolled_on)?;
     let barred = [WithdrawalScope::Intervention, WithdrawalScope::FutureData];
     consent_in_force(participant, &barred)?;
-    consent_first(participant, &body.enrolled_on.into())?;
+    consent_on(participant, &barred, &body.enrolled_on.into())?;
     let event = ParticipantEnrolled { enrolled_on: body.enrolled_on };
     Ok(Decision::event(StreamId::participant(id), event))
 }
@@ -135,8 +135,9 @@ pub(super) fn record_visit(
 ) -> Result<Decision, Refusal> {
     let participant = known(state)?;
     not_future_partial(&body.occurred_on, context)?;
-    consent_in_force(participant, &[WithdrawalScope::FollowUp, WithdrawalScope::FutureData])?;
-    consent_first(participant, &body.occurred_on)?;
+    let barred = [WithdrawalScope::FollowUp, WithdrawalScope::FutureData];
+    consent_in_force(participant, &barred)?;
+    consent_on(participant, &barred, &body.occurred_on)?;
     in_trial(participant, Some(&body.occurred_on))?;
     let event = VisitOccurred {
         visit: body.visit.clone(),
@@ -192,7 +193,7 @@ pub(super) fn record_disposition(
     let (on, reason) = (body.on, body.reason.clone());
     let event: Event = match body.status {
         DispositionStatus::ScreenFailed => {
-            awaiting_enrolment(participant)?;
+            awaiting_enrolment(participant, on)?;
             ParticipantScreenFailed { on, reason }.into()
         }
         DispositionStatus::Discontinued => {
@@ -222,14 +223,20 @@ pub(super) fn consent_in_force(
     barred: &[WithdrawalScope],
 ) -> Result<(), Refusal> {
     CONSENT_IN_FORCE.require(participant.consent().is_some(), "no consent was signed")?;
-    let withdrawn = barred.iter().any(|scope| participant.withdrawn().contains_key(scope));
-    CONSENT_IN_FORCE.require(!withdrawn, "the participant has withdrawn the consent to this")
+    CONSENT_IN_FORCE
+        .require(!participant.has_withdrawn(barred), "the participant has withdrawn the consent to this")
 }
 
-/// Refuses what can only have taken place before the first consent.
-pub(super) fn consent_first(participant: &ParticipantState, on: &PartialDate) -> Result<(), Refusal> {
-    let met = participant.first_signed_on().is_some_and(|signed_on| signed_on <= on.latest());
-    CONSENT_FIRST.require(met, "this took place before the consent was signed")
+/// Refuses what can only have taken place before the first consent, or while one of `barred` was withdrawn.
+pub(super) fn consent_on(
+    participant: &ParticipantState,
+    barred: &[WithdrawalScope],
+    on: &PartialDate,
+) -> Result<(), Refusal> {
+    let signed = participant.first_signed_on().is_some_and(|signed_on| signed_on <= on.latest());
+    CONSENT_FIRST.require(signed, "this took place before the consent was signed")?;
+    let withdrawn = participant.had_withdrawn(barred, on.earliest(), on.latest());
+    CONSENT_IN_FORCE.require(!withdrawn, "this took place while the consent to it was withdrawn")
 }
 
 /// Refuses what took place after the end of the participation, or on a day that is not given.
@@ -239,9 +246,11 @@ pub(super) fn in_trial(participant: &ParticipantState, on: Option<&PartialDate>)
     IN_TRIAL.require(before_end, "the participation has ended")
 }
 
-fn awaiting_enrolment(participant: &ParticipantState) -> Result<(), Refusal> {
+fn awaiting_enrolment(participant: &ParticipantState, on: Date) -> Result<(), Refusal> {
     let awaiting = participant.status() == ParticipantStatus::Screened;
-    AWAITING_ENROLMENT.require(awaiting, "the participant is enrolled already or has left")
+    AWAITING_ENROLMENT.require(awaiting, "the participant is enrolled already or has left")?;
+    let screened_on = participant.screened_on().unwrap_or(on);
+    in_order(screened_on, on, "the screening is dated later than what came of it")
 }
 
 fn enrolled_by(participant: &ParticipantState, on: Date) -> Result<(), Refusal> {

@@ -1,6 +1,6 @@
 //! The state of a participant's stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::date::Date;
 use crate::event::{ConsentSigned, DataCorrected, Event};
@@ -26,7 +26,7 @@ pub enum ParticipantStatus {
     Completed,
 }
 
-/// The consent signed last.
+/// The consent signed last, by the day it was signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Consent {
     /// The consent version.
@@ -74,14 +74,15 @@ impl ItemGroupKey {
 pub struct ParticipantState {
     version: u64,
     status: ParticipantStatus,
+    screened_on: Option<Date>,
     enrolled_on: Option<Date>,
     ended_on: Option<Date>,
     subject_number: Option<Name>,
     site: Option<SiteId>,
     site_number: Option<Name>,
     consent: Option<Consent>,
-    first_signed_on: Option<Date>,
-    withdrawn: BTreeMap<WithdrawalScope, Date>,
+    signed_on: BTreeSet<Date>,
+    withdrawals: BTreeSet<(Date, WithdrawalScope)>,
     values: BTreeMap<ItemGroupKey, BTreeMap<Name, ItemValue>>,
     items: usize,
 }
@@ -95,6 +96,11 @@ impl ParticipantState {
     /// Where the participant stands.
     pub fn status(&self) -> ParticipantStatus {
         self.status
+    }
+
+    /// The day of the screening, where it is known.
+    pub fn screened_on(&self) -> Option<Date> {
+        self.screened_on
     }
 
     /// The day of the enrolment, if there was one.
@@ -122,19 +128,32 @@ impl ParticipantState {
         self.site_number.as_ref()
     }
 
-    /// The consent signed last, whether or not something of it is withdrawn.
+    /// The consent signed last, whether or not something of it is withdrawn. A form of an earlier day that is entered
+    /// later changes nothing about it.
     pub fn consent(&self) -> Option<&Consent> {
         self.consent.as_ref()
     }
 
     /// The day the first consent was signed.
     pub fn first_signed_on(&self) -> Option<Date> {
-        self.first_signed_on
+        self.signed_on.first().copied()
     }
 
-    /// What is withdrawn since the last consent was signed, and when the participant said so.
-    pub fn withdrawn(&self) -> &BTreeMap<WithdrawalScope, Date> {
-        &self.withdrawn
+    /// Whether one of `scopes` is withdrawn from the consent signed last.
+    pub fn has_withdrawn(&self, scopes: &[WithdrawalScope]) -> bool {
+        let newest = self.signed_on.last();
+        self.withdrawals
+            .iter()
+            .any(|(on, scope)| newest.is_none_or(|signed| on >= signed) && scopes.contains(scope))
+    }
+
+    /// Whether all of the days from `earliest` to `latest` lie between a withdrawal from one of `scopes` and the next
+    /// consent. On the day of either, both may be true.
+    pub fn had_withdrawn(&self, scopes: &[WithdrawalScope], earliest: Date, latest: Date) -> bool {
+        self.withdrawals.iter().any(|(on, scope)| {
+            let signed_anew = self.signed_on.range(on..).next();
+            *on < earliest && scopes.contains(scope) && signed_anew.is_none_or(|signed| latest < *signed)
+        })
     }
 
     /// About how much memory the state takes, in recorded items; for limits of caches.
@@ -152,6 +171,7 @@ impl ParticipantState {
         match event {
             Event::ParticipantScreened(e) => {
                 self.status = ParticipantStatus::Screened;
+                self.screened_on = e.screened_on;
                 self.subject_number = Some(e.subject_number.clone());
                 self.site = e.site;
                 self.site_number.clone_from(&e.site_number);
@@ -165,7 +185,7 @@ impl ParticipantState {
             Event::ParticipantCompleted(e) => self.end(ParticipantStatus::Completed, e.on),
             Event::ConsentSigned(e) => self.sign(e),
             Event::ConsentWithdrawn(e) => {
-                self.withdrawn.extend(e.scope.iter().map(|scope| (*scope, e.withdrawn_on)));
+                self.withdrawals.extend(e.scope.iter().map(|scope| (e.withdrawn_on, *scope)));
             }
             Event::DataRecorded(e) => self.record(&e.record),
             Event::DataCorrected(e) => self.correct(e),
@@ -178,8 +198,14 @@ impl ParticipantState {
         self.ended_on = Some(on);
     }
 
-    /// Signing anew is agreeing anew, so nothing stays withdrawn.
+    /// Signing anew is agreeing anew to what was withdrawn until then; what was withdrawn on a later day stays withdrawn,
+    /// whenever this form is entered. Of one day, the order of recording tells.
     fn sign(&mut self, event: &ConsentSigned) {
+        self.withdrawals.retain(|(on, _)| *on != event.signed_on);
+        self.signed_on.insert(event.signed_on);
+        if self.consent.as_ref().is_some_and(|newest| newest.signed_on > event.signed_on) {
+            return;
+        }
         self.consent = Some(Consent {
             version: event.consent_version.clone(),
             language: event.language.clone(),
@@ -187,9 +213,6 @@ impl ParticipantState {
             signed_on: event.signed_on,
             sharing: event.sharing.clone(),
         });
-        let earliest = self.first_signed_on.map_or(event.signed_on, |first| first.min(event.signed_on));
-        self.first_signed_on = Some(earliest);
-        self.withdrawn.clear();
     }
 
     fn record(&mut self, record: &DataRecord) {
@@ -214,5 +237,5 @@ impl ParticipantState {
 /// nothing of data is withdrawn since.
 pub fn consents_to_research(participant: &ParticipantState) -> bool {
     participant.consent.as_ref().is_some_and(|consent| consent.sharing.research)
-        && !participant.withdrawn.contains_key(&WithdrawalScope::FutureData)
+        && !participant.has_withdrawn(&[WithdrawalScope::FutureData])
 }

@@ -84,19 +84,21 @@ impl TrialState {
     }
 
     /// Whether an IRB's approval covers `what` at `site` on `day`: decided and not expired by then, and not taken back
-    /// by the same IRB through a later disapproval. Where the site is unknown only an approval for all sites counts.
+    /// by the same IRB through a later disapproval (of one day: one recorded later). Where the site is unknown only an
+    /// approval for all sites counts.
     pub(crate) fn is_approved(&self, what: Approvable<'_>, site: Option<&Name>, day: Date) -> bool {
-        let covering: Vec<_> = self
+        let mut covering: Vec<_> = self
             .irb_decisions
             .iter()
             .filter(|d| d.decided_on <= day && is_about(d, what) && is_for(d, site))
             .collect();
+        // Stable: what was decided on one day stays in the order of recording.
+        covering.sort_by_key(|decision| decision.decided_on);
         covering.iter().enumerate().any(|(i, approval)| {
-            let taken_back = covering.iter().skip(i + 1).any(|later| {
-                later.decision == IrbDecision::Disapproved
-                    && later.irb == approval.irb
-                    && later.decided_on >= approval.decided_on
-            });
+            let taken_back = covering
+                .iter()
+                .skip(i + 1)
+                .any(|later| later.decision == IrbDecision::Disapproved && later.irb == approval.irb);
             approval.decision == IrbDecision::Approved
                 && approval.expires_on.is_none_or(|last| day <= last)
                 && !taken_back

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::outcomes::{Comparison, compare};
 use super::{Recorded, View};
 use crate::date::{Date, PartialDate};
 use crate::event::Event;
@@ -29,6 +30,8 @@ pub struct Overview {
     pub counts: Counts,
     /// Protocol versions, in their order.
     pub protocol_versions: Vec<ProtocolVersionView>,
+    /// The newest protocol version when the first participant was enrolled.
+    pub first_enrolment_under: Option<Version>,
     /// What IRBs decided, in the order of recording.
     pub irb_decisions: Vec<DecisionView>,
     /// Consent forms, in the order of publication.
@@ -218,6 +221,8 @@ pub struct ResultsView {
     pub analysed_on: PartialDate,
     /// What else there is to say.
     pub summary: Option<Text>,
+    /// The outcomes beside those of the protocol versions that were sealed before: reported, changed, missing, new.
+    pub compared: Vec<Comparison>,
 }
 
 impl View for Overview {
@@ -228,6 +233,9 @@ impl Overview {
     /// Folds any event of the trial.
     pub fn apply(&mut self, recorded: &Recorded<'_>) {
         self.counts.apply(recorded.kind);
+        if recorded.kind == "participant.enrolled" && self.first_enrolment_under.is_none() {
+            self.first_enrolment_under = self.protocol_versions.last().map(|newest| newest.version.clone());
+        }
         recorded.time.clone_into(&mut self.last_recorded);
         let (trialseq, time) = (recorded.trialseq, recorded.time.to_owned());
         // What a participant's event says is that participant's, and counted by its type alone.
@@ -278,6 +286,11 @@ impl Overview {
             Event::ResultsSubmitted(event) => self.results.push(ResultsView {
                 trialseq,
                 recorded: time,
+                compared: compare(
+                    &self.protocol_versions,
+                    self.first_enrolment_under.as_ref(),
+                    &event.outcomes,
+                ),
                 outcomes: event.outcomes,
                 analysed_on: event.analysed_on,
                 summary: event.summary,

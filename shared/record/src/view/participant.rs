@@ -52,7 +52,7 @@ pub struct ParticipantView {
     pub ended_on: Option<Date>,
     /// Why it ended.
     pub end_reason: Option<Text>,
-    /// The consent signed last.
+    /// The consent signed last, by the day it was signed.
     pub consent: Option<ConsentView>,
     /// The withdrawals, in the order of recording.
     pub withdrawals: Vec<WithdrawalView>,
@@ -140,6 +140,9 @@ impl ParticipantView {
             Event::ParticipantCompleted(event) => {
                 self.end(ParticipantStatus::Completed, event.on, event.reason);
             }
+            // A form of an earlier day that is entered later does not take the place of the one signed last.
+            Event::ConsentSigned(event)
+                if self.consent.as_ref().is_some_and(|newest| newest.signed_on > event.signed_on) => {}
             Event::ConsentSigned(event) => {
                 self.consent = Some(ConsentView {
                     trialseq: recorded.trialseq,

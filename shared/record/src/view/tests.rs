@@ -177,3 +177,48 @@ fn a_value_keeps_what_stood_there_before() {
         assert_eq!(serde_json::from_value::<DataView>(serde_json::to_value(&view).unwrap()).unwrap(), view);
     }
 }
+
+fn protocol(version: &str, primary: &str, time_frame: &str) -> serde_json::Value {
+    json!({"version": version, "documentSha256": "0".repeat(64), "sampleSize": 10, "changeSummary": "As said",
+        "primaryOutcomes": [{"id": "P1", "measure": primary, "timeFrame": time_frame}],
+        "secondaryOutcomes": [{"id": "S1", "measure": "Weight", "timeFrame": "24 weeks"}], "reconsent": "none"})
+}
+
+fn report(outcome: Option<&str>, measure: &str, time_frame: &str) -> serde_json::Value {
+    let mut report =
+        json!({"measure": measure, "value": "1", "timeFrame": time_frame, "analysisPopulation": "All"});
+    if let Some(outcome) = outcome {
+        report["outcome"] = json!(outcome);
+    }
+    report
+}
+
+#[test]
+fn results_stand_beside_what_was_promised() {
+    let p = StreamId::participant(participant());
+    let outcomes = [report(Some("P1"), "ADAS-Cog", "12 weeks"), report(Some("X1"), "Sleep", "12 weeks")];
+    let history = History::of(&[
+        (trial(), "protocol.version-submitted", protocol("1", "ADAS-Cog", "24 weeks")),
+        (p, "participant.enrolled", json!({"enrolledOn": "2026-01-03"})),
+        (trial(), "protocol.version-submitted", protocol("2", "Mood", "24 weeks")),
+        (trial(), "protocol.version-submitted", protocol("3", "ADAS-Cog", "12 weeks")),
+        (p, "participant.enrolled", json!({"enrolledOn": "2026-01-04"})),
+        (trial(), "results.submitted", json!({"outcomes": outcomes, "analysedOn": "2026-02"})),
+    ]);
+    let mut overview = Overview::default();
+    history.each(|_| true, |recorded| overview.apply(recorded));
+    let compared = serde_json::to_value(&overview.results[0].compared).unwrap();
+    let primary = |finding: &str| json!({"outcome": "P1", "rank": "primary", "measure": "ADAS-Cog", "finding": finding});
+    let missing = json!({"outcome": "S1", "rank": "secondary", "measure": "Weight", "finding": "missing"});
+    let new = json!({"outcome": "X1", "measure": "Sleep", "finding": "new"});
+    let mut changed = primary("changed");
+    changed["changes"] = json!(["time-frame"]);
+    assert_eq!(
+        compared,
+        json!([
+            {"version": "1", "standing": ["first-submitted", "at-first-enrolment"],
+                "outcomes": [changed, missing, new]},
+            {"version": "3", "standing": ["newest"], "outcomes": [primary("reported"), missing, new]},
+        ])
+    );
+}

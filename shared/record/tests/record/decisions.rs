@@ -171,6 +171,38 @@ fn signing_anew_is_agreeing_anew() {
 }
 
 #[test]
+fn a_form_that_is_entered_late_undoes_nothing_that_came_after_it() {
+    let late = given(late_form());
+    assert!(!consents_to_research(late.participant(participant())), "it was withdrawn after it was signed");
+
+    let private = but(consent(), json!({"signedOn": "2026-01-20", "sharing": {"research": false}}));
+    let history = with(enrolled(), participant(), event("consent.signed", private));
+    let history = with(history, participant(), event("consent.signed", consent()));
+    let entered_last = given(history);
+    let state = entered_last.participant(participant());
+    assert!(!consents_to_research(state), "the form signed last says no");
+    assert_eq!(state.consent().map(|consent| consent.signed_on), Some("2026-01-20".parse().unwrap()));
+    assert_eq!(state.first_signed_on(), Some("2026-01-15".parse().unwrap()));
+}
+
+#[test]
+fn what_took_place_under_a_consent_can_be_entered_after_a_new_one() {
+    for day in ["2026-01-30", "2026-02-01", "2026-02-05", "2026-02-20", "2026-02"] {
+        given(agreed_again()).by(Investigator).when(&visit(day)).accepted();
+    }
+}
+
+#[test]
+fn of_one_day_the_order_of_recording_tells() {
+    let same_day = but(consent(), json!({"signedOn": "2026-02-01"}));
+    let again = with(withdrawn("future-data"), participant(), event("consent.signed", same_day));
+    assert!(consents_to_research(given(again.clone()).participant(participant())));
+    let withdrawal = json!({"scope": ["future-data"], "withdrawnOn": "2026-02-01"});
+    let withdrawn = with(again, participant(), event("consent.withdrawn", withdrawal));
+    assert!(!consents_to_research(given(withdrawn).participant(participant())));
+}
+
+#[test]
 fn research_takes_a_consent_that_shares() {
     let private = but(consent(), json!({"sharing": {"research": false}}));
     let history = with(screened(), participant(), event("consent.signed", private));

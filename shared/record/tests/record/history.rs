@@ -141,6 +141,18 @@ pub(crate) fn withdrawn(scope: &str) -> History {
     with(measured(), participant(), event("consent.withdrawn", withdrawal))
 }
 
+/// And has agreed anew, four days later.
+pub(crate) fn agreed_again() -> History {
+    let anew = but(consent(), json!({"signedOn": "2026-02-05"}));
+    with(withdrawn("future-data"), participant(), event("consent.signed", anew))
+}
+
+/// And a form from before the withdrawal is entered after it.
+pub(crate) fn late_form() -> History {
+    let earlier = but(consent(), json!({"signedOn": "2026-01-20"}));
+    with(withdrawn("future-data"), participant(), event("consent.signed", earlier))
+}
+
 /// Or has completed the trial.
 pub(crate) fn completed() -> History {
     with(measured(), participant(), event("participant.completed", json!({"on": "2026-02-10"})))

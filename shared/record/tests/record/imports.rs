@@ -25,8 +25,13 @@ fn begun(history: History) -> History {
 }
 
 fn row(subject: &Value) -> Command {
+    row_of(subject, &Value::Null)
+}
+
+fn row_of(subject: &Value, collected_on: &Value) -> Command {
+    let record = json!({"LBSTRESN": "38.0", "LBSEQ": 1});
     let row =
-        json!({"dataset": "LB", "row": 7, "record": {"LBSTRESN": "38.0", "LBSEQ": 1}, "subject": subject});
+        json!({"dataset": "LB", "row": 7, "record": record, "subject": subject, "collectedOn": collected_on});
     Command::ImportRow(IMPORT, body(row))
 }
 
@@ -74,6 +79,24 @@ fn a_row_without_consent_is_taken_and_marked() {
         participant(),
         imported(&[("consent.in-force", "the participant has withdrawn the consent to this")]),
     )]);
+}
+
+#[test]
+fn a_row_from_a_time_without_consent_is_taken_and_marked() {
+    let subject = json!({"participant": PARTICIPANT, "subjectNumber": "701-1015"});
+    let took = |history, day: &str, exceptions: &[(&str, &str)]| {
+        given(begun(history))
+            .by(Sponsor)
+            .when(&row_of(&subject, &json!(day)))
+            .then([(participant(), imported(exceptions))]);
+    };
+    let before = ("consent.before-procedure", "this took place before the consent was signed");
+    let between = ("consent.in-force", "this took place while the consent to it was withdrawn");
+    took(consented(), "2026-01-14T08:00", &[before]);
+    took(consented(), "2026-01-15T08:00", &[]);
+    took(consented(), "2026", &[]);
+    took(agreed_again(), "2026-02-03", &[between]);
+    took(agreed_again(), "2026-02-05", &[]);
 }
 
 #[test]

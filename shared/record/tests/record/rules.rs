@@ -56,7 +56,11 @@ fn approval_cases() -> Vec<Case> {
     let other_form = but(consent_version(), json!({"protocolVersion": "9.0", "version": "ICF 2.0"}));
     let taken_back = json!({"decision": "disapproved", "decidedOn": "2026-01-08", "expiresOn": null});
     let elsewhere = event("irb.decision-recorded", but(approval(), json!({"sites": ["702"]})));
-    let disapproved = with(approved(), trial(), event("irb.decision-recorded", but(approval(), taken_back)));
+    let taken_back = event("irb.decision-recorded", but(approval(), taken_back));
+    let disapproved = with(approved(), trial(), taken_back.clone());
+    // Recorded in the other order; decided in the same.
+    let late_approval =
+        with(with(submitted(), trial(), taken_back), trial(), event("irb.decision-recorded", approval()));
     let on = |day: &str| activate(but(site(), json!({"activatedOn": day})));
     vec![
         case("irb.decision-subject", submitted(), Irb, nothing),
@@ -69,6 +73,7 @@ fn approval_cases() -> Vec<Case> {
         case("irb.approval-in-force", submitted(), Sponsor, activate(site())),
         case("irb.approval-in-force", approved(), Sponsor, on("2026-01-04")),
         case("irb.approval-in-force", disapproved, Sponsor, activate(site())),
+        case("irb.approval-in-force", late_approval, Sponsor, activate(site())),
         case("irb.approval-in-force", with(submitted(), trial(), elsewhere), Sponsor, activate(site())),
     ]
 }
@@ -79,6 +84,7 @@ fn consent_cases() -> Vec<Case> {
     let from_nothing = json!({"scope": [], "withdrawnOn": "2026-02-01"});
     let from_data = json!({"scope": ["future-data"], "withdrawnOn": "2026-02-01"});
     let long_before = but(vital_signs(), json!({"collectedOn": "2025"}));
+    let in_between = but(vital_signs(), json!({"visit": "WEEK 4", "collectedOn": "2026-02-03"}));
     let withdrew_treatment = with(
         consented(),
         participant(),
@@ -100,6 +106,9 @@ fn consent_cases() -> Vec<Case> {
         case("consent.before-procedure", consented(), Investigator, enrol("2026-01-14")),
         case("consent.before-procedure", consented(), Investigator, visit("2026-01-14T10:00")),
         case("consent.before-procedure", consented(), Investigator, record(&[long_before])),
+        case("consent.in-force", agreed_again(), Investigator, visit("2026-02-03")),
+        case("consent.in-force", agreed_again(), Investigator, record(&[in_between])),
+        case("consent.in-force", late_form(), Investigator, visit("2026-02-10")),
         case("consent.withdrawal-scope", enrolled(), Investigator, withdraw(from_nothing)),
     ]
 }
@@ -122,6 +131,8 @@ fn participant_cases() -> Vec<Case> {
         case("time.not-future", enrolled(), Investigator, visit("2027")),
         case("time.order", enrolled(), Investigator, report(backwards)),
         case("time.order", enrolled(), Investigator, dispose("completed", "2026-01-15")),
+        case("time.order", screened(), Investigator, dispose("screen-failed", "2026-01-11")),
+        case("time.order", consented(), Investigator, enrol("2026-01-11")),
         case("participant.known", activated(), Investigator, sign(consent())),
         case("participant.awaiting-enrolment", enrolled(), Investigator, enrol("2026-01-17")),
         case(
