@@ -51,6 +51,7 @@ macro_rules! contract_list {
             readers_see_no_gaps_while_others_append
             events_are_read_by_position
             events_are_read_by_trial_and_by_stream
+            a_page_of_events_ends_with_its_bytes
             trials_are_listed_by_id
             a_seal_is_read_back_and_moves_the_head
             a_seal_is_recorded_once
@@ -63,6 +64,7 @@ macro_rules! contract_list {
             generations_follow_each_other
             documents_are_read_back
             documents_are_listed_in_byte_order
+            a_page_of_documents_ends_with_its_bytes
             a_checkpoint_moves_with_its_documents
             a_dropped_fold_leaves_nothing
             a_fold_from_elsewhere_is_overtaken

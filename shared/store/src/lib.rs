@@ -15,6 +15,7 @@ pub mod contract;
 pub mod docs;
 mod error;
 pub mod memory;
+mod page;
 mod ports;
 mod progress;
 pub mod proofs;
@@ -22,6 +23,7 @@ mod rows;
 pub mod writer;
 
 pub use error::{Result, StoreError};
+pub use page::{PAGE_BYTES, Page, PageRow, may_go_on};
 pub use ports::{AppendTx, Appends, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens};
 pub use progress::Progress;
 pub use rows::{

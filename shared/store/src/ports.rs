@@ -17,6 +17,9 @@ pub trait Store: Events + Appends + Seals + Models + Jobs + Tokens + DataKeys {}
 impl<T: Events + Appends + Seals + Models + Jobs + Tokens + DataKeys> Store for T {}
 
 /// Reading the record. Readers see committed events only, and see them without gaps.
+///
+/// Events are read a page at a time: as many as asked for, or fewer where their bodies reach [`crate::PAGE_BYTES`]
+/// before ([`crate::may_go_on`] tells); one at least, where there is one.
 #[async_trait]
 pub trait Events: Send + Sync {
     /// The ledger's origin.
@@ -130,7 +133,8 @@ pub trait Models: Send + Sync {
     /// Documents by id, in the order asked for.
     async fn docs(&self, model: &str, generation: u32, ids: &[(TrialId, String)])
     -> Result<Vec<Option<Doc>>>;
-    /// Documents of a trial whose id starts with `prefix` and comes after `after`, in byte order of the ids.
+    /// Documents of a trial whose id starts with `prefix` and comes after `after`, in byte order of the ids; a page of
+    /// them, as [`Events`] reads pages.
     async fn list(
         &self,
         model: &str,

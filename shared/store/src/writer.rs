@@ -20,6 +20,7 @@ use crate::progress::Progress;
 use crate::rows::{CommandId, CommandRow, Digest, EventRow};
 
 mod batch;
+mod plan;
 #[cfg(test)]
 mod tests;
 
@@ -116,10 +117,12 @@ pub struct AppendedEvent {
     pub streamseq: u64,
     /// The event's id.
     pub id: String,
+    /// What happened, such as `consent.signed`.
+    pub kind: String,
+    /// When it was recorded.
+    pub time: Timestamp,
     /// The hash that receipts prove.
     pub leaf: Hash,
-    /// The canonical header.
-    pub header: Vec<u8>,
 }
 
 /// Why an append was not recorded. Unless it says otherwise, nothing of it was stored.
@@ -180,6 +183,13 @@ pub struct WriterSettings {
     pub patience: Duration,
 }
 
+impl WriterSettings {
+    /// Bytes of bodies in one transaction at the most: four of them fill the queue.
+    fn batch_bytes(&self) -> usize {
+        self.queue_bytes / 4
+    }
+}
+
 impl Default for WriterSettings {
     fn default() -> Self {
         Self {
@@ -198,6 +208,8 @@ pub struct Writer {
     queue: mpsc::UnboundedSender<Waiting>,
     events_free: Arc<Semaphore>,
     bytes_free: Arc<Semaphore>,
+    /// Bytes of bodies that may wait for a place in the queue.
+    outside_free: Arc<Semaphore>,
     settings: WriterSettings,
     events: Arc<dyn Events>,
 }
@@ -212,7 +224,7 @@ struct Waiting {
 /// What the batch says of one append.
 #[derive(Debug, Clone)]
 enum Outcome {
-    Recorded(Vec<EventRow>),
+    Recorded(Vec<AppendedEvent>),
     Replayed(CommandRow),
 }
 
@@ -232,6 +244,7 @@ impl Writer {
             queue,
             events_free: Arc::new(Semaphore::new(settings.queue_events)),
             bytes_free: Arc::new(Semaphore::new(settings.queue_bytes)),
+            outside_free: Arc::new(Semaphore::new(settings.queue_bytes)),
             settings,
             events,
         }
@@ -249,9 +262,7 @@ impl Writer {
         let (answer, outcome) = oneshot::channel();
         self.queue.send(Waiting { append, answer, places }).map_err(|_| stopped())?;
         match outcome.await.map_err(|_| stopped())?? {
-            Outcome::Recorded(rows) => {
-                Ok(Appended { events: rows.into_iter().map(AppendedEvent::from).collect(), replayed: false })
-            }
+            Outcome::Recorded(events) => Ok(Appended { events, replayed: false }),
             Outcome::Replayed(command) => self.replay(&trial, &command).await,
         }
     }
@@ -261,18 +272,25 @@ impl Writer {
     /// # Errors
     /// [`AppendError::Store`] where its events cannot be read.
     pub async fn replay(&self, trial: &TrialId, command: &CommandRow) -> Result<Appended, AppendError> {
-        let failed = |error: String| AppendError::Store { error, in_doubt: false };
-        let rows = self
-            .events
-            .of_trial(trial, command.first, command.count)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
-        if rows.len() != command.count as usize {
-            return Err(failed(
-                StoreError::Damaged(format!("events of a command in trial {trial} are missing")).to_string(),
-            ));
+        let failed = |error: StoreError| AppendError::Store { error: error.to_string(), in_doubt: false };
+        let rows = self.of_command(trial, command).await.map_err(failed)?;
+        let events: Result<_, StoreError> = rows.into_iter().map(AppendedEvent::read).collect();
+        Ok(Appended { events: events.map_err(failed)?, replayed: true })
+    }
+
+    async fn of_command(&self, trial: &TrialId, command: &CommandRow) -> Result<Vec<EventRow>, StoreError> {
+        let mut rows = Vec::new();
+        while let Some(left) = command.count.checked_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX))
+            && left > 0
+        {
+            let page = self.events.of_trial(trial, command.first + rows.len() as u64, left).await?;
+            if page.is_empty() {
+                let what = format!("events of a command in trial {trial} are missing");
+                return Err(StoreError::Damaged(what));
+            }
+            rows.extend(page);
         }
-        Ok(Appended { events: rows.into_iter().map(AppendedEvent::from).collect(), replayed: true })
+        Ok(rows)
     }
 
     /// Waits for places in the queue, for as long as the settings allow.
@@ -281,50 +299,52 @@ impl Writer {
         append: &Append,
     ) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), AppendError> {
         let events = append.events.len();
-        let bytes: usize = append.events.iter().map(|event| event.body.len()).sum();
+        let bytes = body_bytes(append);
         if events == 0 || events > self.settings.batch_events {
             return Err(AppendError::Unacceptable("it has no events, or more than one transaction may hold"));
         }
-        if bytes > self.settings.queue_bytes / 4 {
+        if bytes > self.settings.batch_bytes() {
             return Err(AppendError::Unacceptable("its bodies are larger than one transaction may be"));
         }
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        // Those who wait for a place hold their bodies as well, and are told at once where too many do.
+        let full = || AppendError::Busy("the queue of the writer is full");
+        let _outside =
+            Arc::clone(&self.outside_free).try_acquire_many_owned(count(bytes)).map_err(|_| full())?;
         let both = async {
-            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             let events = Arc::clone(&self.events_free).acquire_many_owned(count(events)).await;
             let bytes = Arc::clone(&self.bytes_free).acquire_many_owned(count(bytes)).await;
             events.and_then(|events| bytes.map(|bytes| (events, bytes)))
         };
         match tokio::time::timeout(self.settings.patience, both).await {
             Ok(places) => places.map_err(|_| stopped()),
-            Err(_) => Err(AppendError::Busy("the queue of the writer is full")),
+            Err(_) => Err(full()),
         }
     }
+}
+
+/// Bytes of the bodies of an append.
+fn body_bytes(append: &Append) -> usize {
+    append.events.iter().map(|event| event.body.len()).sum()
 }
 
 fn stopped() -> AppendError {
     AppendError::Store { error: "the writer has stopped".into(), in_doubt: true }
 }
 
-impl From<EventRow> for AppendedEvent {
-    fn from(row: EventRow) -> Self {
-        let id = event_id(&row.header);
-        Self {
+impl AppendedEvent {
+    /// An event that was recorded before, distrusted as everything that is read back.
+    fn read(row: EventRow) -> Result<Self, StoreError> {
+        let header = row.checked_header()?;
+        Ok(Self {
             position: row.position,
             trialseq: row.trialseq,
             stream: row.stream,
             streamseq: row.streamseq,
-            id,
+            id: header.id,
+            kind: header.kind,
+            time: header.time,
             leaf: row.leaf,
-            header: row.header,
-        }
+        })
     }
-}
-
-/// The `id` of a stored header.
-fn event_id(header: &[u8]) -> String {
-    #[derive(serde::Deserialize)]
-    struct Id {
-        id: String,
-    }
-    serde_json::from_slice::<Id>(header).map(|header| header.id).unwrap_or_default()
 }

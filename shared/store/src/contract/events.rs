@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::fixture::{append, stream, trial};
-use crate::Store;
+use super::fixture::{append, batch, event, stream, trial, write};
 use crate::rows::{EventRow, LeafRow};
+use crate::{Store, may_go_on};
 
 /// From a position on, up to a limit; past the end there is nothing.
 pub async fn events_are_read_by_position(store: Arc<dyn Store>) {
@@ -52,6 +52,26 @@ pub async fn events_are_read_by_trial_and_by_stream(store: Arc<dyn Store>) {
     assert_eq!(store.of_stream(&t, &stream(3), 0, 100).await.unwrap(), []);
     assert_eq!(store.trial_size(&t).await.unwrap(), Some(5));
     assert_eq!(store.trial_size(&u).await.unwrap(), Some(3));
+}
+
+/// Bodies bound a page as its number of rows does; the one that reaches the bound is still in it.
+pub async fn a_page_of_events_ends_with_its_bytes(store: Arc<dyn Store>) {
+    let t = trial("T");
+    let mut events: Vec<_> = (0..4).map(|n| event(n, &t, n, stream(1), n)).collect();
+    for (event, mebibytes) in events.iter_mut().zip([5, 4, 9, 0]) {
+        event.body = vec![7; mebibytes << 20];
+    }
+    write(store.as_ref(), &batch(events.clone())).await.unwrap();
+    for (from, to) in [(0, 2), (1, 3), (2, 3), (3, 4)] {
+        let expected = &events[from..to];
+        let at = from as u64;
+        assert!(store.since_position(at, 10).await.unwrap() == expected);
+        assert!(store.of_trial(&t, at, 10).await.unwrap() == expected);
+        assert!(store.of_stream(&t, &stream(1), at, 10).await.unwrap() == expected);
+        assert_eq!(may_go_on(expected, 10), to < 4, "from {from}");
+    }
+    assert_eq!(store.leaves_of_trial(&t, 0, 10).await.unwrap().len(), 4);
+    assert_eq!(store.leaves_from_position(0, 10).await.unwrap().len(), 4);
 }
 
 /// In the byte order of their ids, which no locale agrees with.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::fixture::{soon, trial};
 use crate::rows::{Doc, ModelRow};
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, may_go_on};
 
 fn doc(of: &str, id: &str, body: &[u8]) -> Doc {
     Doc { trial: trial(of), id: id.to_owned(), key: Uuid::from_u128(3), body: body.to_vec() }
@@ -30,6 +30,18 @@ pub async fn generations_follow_each_other(store: Arc<dyn Store>) {
     rows.sort_by_key(|row| row.generation);
     let row = |generation, active| ModelRow { model: "m".into(), generation, position: 0, active };
     assert_eq!(rows, [row(1, true), row(2, false)]);
+}
+
+/// Documents are listed a page at a time, as events are read.
+pub async fn a_page_of_documents_ends_with_its_bytes(store: Arc<dyn Store>) {
+    let generation = store.new_generation("m").await.unwrap();
+    let large = vec![7; 5 << 20];
+    let docs: Vec<_> = ["1", "2", "3"].map(|id| doc("T", id, &large)).into();
+    fold(store.as_ref(), "m", generation, (0, 1), &docs).await;
+    let first = store.list("m", generation, &trial("T"), "", None, 10).await.unwrap();
+    assert!(first == docs[..2] && may_go_on(&first, 10));
+    let last = store.list("m", generation, &trial("T"), "", Some("2"), 10).await.unwrap();
+    assert!(last == docs[2..] && !may_go_on(&last, 10));
 }
 
 /// Documents come back byte for byte and in the order asked for, also replaced, also twice in one put.

@@ -9,6 +9,7 @@ use trialseal_record::ids::TrialId;
 
 use super::{MemoryStore, read, write};
 use crate::error::{Result, StoreError};
+use crate::page::Page;
 use crate::ports::{ModelTx, Models};
 use crate::rows::{Doc, ModelRow};
 
@@ -76,7 +77,7 @@ impl Models for MemoryStore {
         let docs = models.docs.range(from.clone()..);
         let docs = docs.take_while(|(key, _)| of_trial(key) && key.3.starts_with(prefix));
         let docs = docs.filter(|(key, _)| after.is_none_or(|after| key.3.as_str() > after));
-        Ok(docs.take(limit as usize).map(|(_, doc)| doc.clone()).collect())
+        Ok(Page::of(docs.map(|(_, doc)| doc.clone()), limit))
     }
 
     async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>> {

@@ -7,6 +7,7 @@ use trialseal_seal::hash::Hash;
 use super::{Locked, MemoryStore, Record, add, read};
 use crate::columns::signed;
 use crate::error::Result;
+use crate::page::Page;
 use crate::ports::{AppendTx, Appends, Events};
 use crate::rows::{CommandId, CommandRow, EventRow, LeafRow, LedgerHead, StreamVersion, WriteBatch};
 
@@ -32,7 +33,7 @@ impl Events for MemoryStore {
 
     async fn since_position(&self, from: u64, limit: u32) -> Result<Vec<EventRow>> {
         let record = read(&self.record);
-        Ok(record.events.range(from..).take(limit as usize).map(|(_, event)| event.clone()).collect())
+        Ok(Page::of(record.events.range(from..).map(|(_, event)| event.clone()), limit))
     }
 
     async fn of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<EventRow>> {
@@ -59,7 +60,10 @@ impl Events for MemoryStore {
     }
 
     async fn leaves_of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<Hash>> {
-        Ok(self.of_trial(trial, from, limit).await?.into_iter().map(|event| event.leaf).collect())
+        let record = read(&self.record);
+        let places = record.by_trial.range((trial.clone(), from)..=(trial.clone(), u64::MAX));
+        let events = places.filter_map(|(_, position)| record.events.get(position)).take(limit as usize);
+        Ok(events.map(|event| event.leaf).collect())
     }
 
     async fn stream_of(&self, trial: &TrialId, key: &[u8; 32]) -> Result<Option<StreamId>> {
@@ -69,7 +73,7 @@ impl Events for MemoryStore {
 
 impl Record {
     fn at<'a>(&self, positions: impl Iterator<Item = &'a u64>, limit: u32) -> Vec<EventRow> {
-        positions.filter_map(|position| self.events.get(position)).take(limit as usize).cloned().collect()
+        Page::of(positions.filter_map(|position| self.events.get(position)).cloned(), limit)
     }
 
     pub(super) fn leaves(&self, from: u64, limit: u32) -> Vec<LeafRow> {

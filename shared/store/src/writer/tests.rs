@@ -317,10 +317,61 @@ async fn a_commit_in_doubt_is_looked_up_before_anybody_is_answered() {
     let done = bench.writer.append(append(1, &trial(1), stream(1), Some(0), &[b"a"])).await.unwrap();
     assert_eq!(done.events[0].trialseq, 1);
     bench.store.fault.store(1, Ordering::SeqCst);
-    let lost = bench.writer.append(append(2, &trial(1), stream(2), Some(0), &[b"b"])).await;
-    assert!(matches!(lost, Err(AppendError::Store { in_doubt: false, .. })));
-    assert_eq!(bench.store.store.head().await.unwrap().position, 2);
-    assert!(bench.writer.append(append(2, &trial(1), stream(2), Some(0), &[b"b"])).await.is_ok());
+    let tried_again = bench.writer.append(append(2, &trial(1), stream(2), Some(0), &[b"b"])).await.unwrap();
+    assert_eq!((tried_again.replayed, tried_again.events[0].trialseq), (false, 2));
+    assert_eq!(bench.store.store.head().await.unwrap().position, 3);
+}
+
+#[tokio::test]
+async fn what_rested_on_a_lost_commit_is_decided_anew() {
+    let bench = bench(WriterSettings::default());
+    begin(&bench, &trial(1)).await;
+    let named = |n: u64, digest: u8| Append {
+        natural_keys: vec![NaturalKey { key: [9; 32], stream: stream(1), rule: "subject-number" }],
+        digest: [digest; 32],
+        ..append(n, &trial(1), stream(1), Some(0), &[b"a"])
+    };
+    // While the lock is held elsewhere, all of them come into one batch, whose first commit is lost.
+    let held = bench.store.store.begin_append().await.unwrap();
+    let send = |append: Append| {
+        let writer = bench.writer.clone();
+        tokio::spawn(async move { writer.append(append).await })
+    };
+    let opening = send(append(9, &trial(1), stream(9), Some(0), &[b"z"]));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let sent = [send(named(1, 7)), send(named(1, 7)), send(named(1, 8)), send(named(2, 7))];
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    drop(held);
+    assert!(opening.await.unwrap().is_ok());
+    bench.store.fault.store(1, Ordering::SeqCst);
+    let [first, again, other, taken] = sent;
+    let (first, again) = (first.await.unwrap().unwrap(), again.await.unwrap().unwrap());
+    assert_eq!((first.replayed, again.replayed), (false, true));
+    assert_eq!(first.events, again.events);
+    assert!(matches!(other.await.unwrap(), Err(AppendError::CommandReused)));
+    assert!(taken.await.unwrap().is_err());
+    let rows = bench.store.store.of_stream(&trial(1), &stream(1), 0, 10).await.unwrap();
+    assert_eq!(rows.len(), 1);
+}
+
+#[tokio::test]
+async fn a_header_that_nobody_could_read_is_not_written() {
+    let bench = bench(WriterSettings::default());
+    begin(&bench, &trial(1)).await;
+    let mut nameless = append(1, &trial(1), stream(1), Some(0), &[b"a"]);
+    nameless.events[0].actor = String::new();
+    assert!(matches!(bench.writer.append(nameless).await, Err(AppendError::Unacceptable(_))));
+    assert_eq!(bench.store.store.head().await.unwrap().position, 1);
+}
+
+#[tokio::test]
+async fn a_name_that_stands_twice_in_one_append_is_taken() {
+    let bench = bench(WriterSettings::default());
+    begin(&bench, &trial(1)).await;
+    let key = NaturalKey { key: [9; 32], stream: stream(1), rule: "subject-number" };
+    let twice =
+        Append { natural_keys: vec![key.clone(), key], ..append(1, &trial(1), stream(1), Some(0), &[b"a"]) };
+    assert!(matches!(bench.writer.append(twice).await, Err(AppendError::NaturalKeyTaken { .. })));
 }
 
 #[tokio::test]
