@@ -2,8 +2,6 @@
 
 use serde::Serialize;
 use trialseal_record::{StreamId, StreamKind};
-use trialseal_seal::canonical;
-use trialseal_seal::event::Header;
 use trialseal_store::{Appended, AppendedEvent};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -57,8 +55,8 @@ pub enum Level {
 }
 
 impl Recorded {
-    /// The answer for an append; an error says which stored header is damaged.
-    pub(crate) fn of(appended: &Appended) -> Result<Self, trialseal_seal::Refused> {
+    /// The answer for an append.
+    pub(crate) fn of(appended: &Appended) -> Self {
         let uuid_of = |kind: StreamKind| {
             appended
                 .events
@@ -67,25 +65,24 @@ impl Recorded {
                 .find(|stream| stream.kind() == kind)
                 .map(StreamId::uuid)
         };
-        Ok(Self {
-            events: appended.events.iter().map(RecordedEvent::of).collect::<Result<_, _>>()?,
+        Self {
+            events: appended.events.iter().map(RecordedEvent::of).collect(),
             level: Level::Recorded,
             participant: uuid_of(StreamKind::Participant),
             site: uuid_of(StreamKind::Site),
-        })
+        }
     }
 }
 
 impl RecordedEvent {
-    fn of(event: &AppendedEvent) -> Result<Self, trialseal_seal::Refused> {
-        let header = Header::parse(&canonical::parse(&event.header, canonical::MAX_DEPTH)?)?;
-        Ok(Self {
-            id: header.id,
+    fn of(event: &AppendedEvent) -> Self {
+        Self {
+            id: event.id.clone(),
             trialseq: event.trialseq,
-            kind: header.kind,
-            subject: header.subject,
-            time: header.time.to_string(),
+            kind: event.kind.clone(),
+            subject: event.stream.to_string(),
+            time: event.time.to_string(),
             eventleaf: event.leaf.to_string(),
-        })
+        }
     }
 }

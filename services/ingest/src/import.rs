@@ -18,6 +18,7 @@ use std::time::Duration;
 use trialseal_record::ids::ImportId;
 use trialseal_runtime::problem::Problem;
 use trialseal_store::StoreError;
+use trialseal_vault::{DataKey, VaultError};
 
 use crate::{Ingest, refusal};
 use check::{Checked, Plan};
@@ -93,27 +94,49 @@ impl Ingest {
             let mut job = job;
             if let Err(failed) = ingest.work(&mut job).await {
                 tracing::error!(%import, error = %failed, "an import failed");
-                job.status.fail(failed.to_string());
+                let begun = job.status.state == ImportState::Recording;
+                job.status.fail(begun);
+                if begun {
+                    // A file is recorded whole or not at all: job and file stay, and the next start goes on with them.
+                    ingest.save(&job).await;
+                    return;
+                }
             }
             ingest.end(job).await;
         });
     }
 
     async fn work(&self, job: &mut Job) -> Result<(), record::Failed> {
-        let Some(plan) = self.check(job).await? else { return Ok(()) };
+        job.status.begin();
+        let key = self.patient_spool_key(job).await?;
+        let Some(plan) = self.check(job, &key).await? else { return Ok(()) };
         // Until now nothing is recorded of the file, and from here on all of it will be.
         job.status.state = ImportState::Recording;
         self.save(job).await;
-        record::record(self, job, plan).await?;
+        record::record(self, job, plan, &key).await?;
         job.status.state = ImportState::Done;
         Ok(())
     }
 
+    /// The key of the spooled file, however long the database takes to come back.
+    async fn patient_spool_key(&self, job: &Job) -> Result<Arc<DataKey>, record::Failed> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            match self.spool_key(&job.trial).await {
+                Ok(key) => return Ok(key),
+                Err(error @ (VaultError::Store(_) | VaultError::Management(_))) => {
+                    tracing::warn!(import = %job.import, %error, "an import waits");
+                }
+                Err(error) => return Err(record::Failed::new(error)),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
     /// Reads the whole file once; `None` where it cannot be taken, which the job then says.
-    async fn check(&self, job: &mut Job) -> Result<Option<Plan>, record::Failed> {
-        let key = self.spool_key(&job.trial).await?;
-        let folder = self.spool.clone();
-        let import = job.import;
+    async fn check(&self, job: &mut Job, key: &Arc<DataKey>) -> Result<Option<Plan>, record::Failed> {
+        let (folder, import, key) = (self.spool.clone(), job.import, Arc::clone(key));
         let checked = tokio::task::spawn_blocking(move || check::check(|| folder.open(import, &key)));
         match checked.await.map_err(record::Failed::new)?.map_err(record::Failed::new)? {
             Checked::Sound(plan) => {
@@ -149,7 +172,9 @@ impl Ingest {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        if let Err(error) = self.spool.remove(job.import) {
+        let (spool, import) = (self.spool.clone(), job.import);
+        let removed = tokio::task::spawn_blocking(move || spool.remove(import)).await;
+        if let Err(error) = removed.unwrap_or_else(|error| Err(error.into())) {
             tracing::warn!(import = %job.import, %error, "the file of an import could not be removed");
         }
         tracing::info!(import = %job.import, state = ?job.status.state, rows = job.status.rows, "an import ended");

@@ -67,12 +67,12 @@ pub(crate) enum PrepareError {
 
 /// Commits to the events and encrypts them. `now_micros` goes into their ids.
 pub(crate) fn prepare(
-    drafts: Vec<Draft>,
+    drafts: &[Draft],
     stamp: &Stamp,
     ids: &dyn Ids,
     now_micros: i64,
 ) -> Result<Vec<NewEvent>, PrepareError> {
-    drafts.into_iter().map(|draft| prepare_one(&draft, stamp, ids, now_micros)).collect()
+    drafts.iter().map(|draft| prepare_one(draft, stamp, ids, now_micros)).collect()
 }
 
 fn prepare_one(

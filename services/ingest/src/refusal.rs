@@ -27,6 +27,13 @@ pub(crate) fn key_reused() -> Problem {
     Problem::new(ProblemKind::Conflict, "This Idempotency-Key was used before, with other content.")
 }
 
+/// The problem of a command that others were always faster than.
+pub(crate) fn outdated() -> Problem {
+    Problem::new(ProblemKind::VersionConflict, "Others changed the same things all the while.")
+        .with_hint("Send the same request again.")
+        .with_retry_after_seconds(BUSY_SECONDS)
+}
+
 /// A rule of the record.
 pub(crate) fn of_rule(refusal: Refusal) -> Problem {
     let kind = match refusal.kind {
@@ -85,11 +92,7 @@ pub(crate) fn of_prepare(error: &PrepareError) -> Problem {
 
 pub(crate) fn of_append(error: &AppendError) -> Problem {
     match error {
-        AppendError::VersionConflict { .. } => {
-            Problem::new(ProblemKind::VersionConflict, "Others changed the same things all the while.")
-                .with_hint("Send the same request again.")
-                .with_retry_after_seconds(BUSY_SECONDS)
-        }
+        AppendError::VersionConflict { .. } => outdated(),
         AppendError::CommandReused => key_reused(),
         AppendError::TrialExists => {
             Problem::new(ProblemKind::RuleRefused, "A trial with this id is registered.")

@@ -7,7 +7,7 @@ use trialseal_record::event::UnreadableEvent;
 use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_record::{Event, ImportState, ParticipantState, SiteState, State, TrialState};
 use trialseal_store::body::{self, Body, BodyError};
-use trialseal_store::{EventRow, Events, StoreError};
+use trialseal_store::{EventRow, Events, StoreError, may_go_on};
 use trialseal_vault::Vault;
 
 /// Events that are read at once.
@@ -126,7 +126,7 @@ impl States {
             for row in &rows {
                 state.evolve(&self.event(row).await?);
             }
-            if rows.len() < PAGE_EVENTS as usize {
+            if !may_go_on(&rows, PAGE_EVENTS) {
                 break;
             }
         }
@@ -134,6 +134,24 @@ impl States {
             self.cache().put(key, state.clone());
         }
         Ok(state)
+    }
+
+    /// The state of a stream as it was when it was last used here, if it is at hand.
+    pub(crate) fn at_hand(&self, trial: &TrialId, stream: StreamId) -> Option<StreamState> {
+        self.cache().states.get(&(trial.clone(), stream)).cloned()
+    }
+
+    /// Folds in an event that was just recorded here at place `streamseq` of its stream, where the state at hand is the
+    /// one before it.
+    pub(crate) fn learn(&self, trial: &TrialId, stream: StreamId, event: &Event, streamseq: u64) {
+        let key = (trial.clone(), stream);
+        let mut cache = self.cache();
+        let known = cache.states.get(&key).cloned();
+        let mut state = known.unwrap_or_else(|| StreamState::new(stream));
+        if state.version() == streamseq {
+            state.evolve(event);
+            cache.put(key, state);
+        }
     }
 
     /// The state of the trial's own stream.

@@ -1,4 +1,8 @@
-//! The one path that every command takes: look it up, read the states it rests on, decide, prepare, append.
+//! The one path that every command takes: decide on the states it rests on, prepare, append.
+//!
+//! A command is decided on the states at hand first, without a question to the database: what they miss, the append
+//! finds, which names the version of every stream the decision rested on. Only then are they read anew. And nothing is
+//! refused on states at hand alone.
 
 use std::sync::Arc;
 
@@ -40,6 +44,27 @@ pub(crate) struct Submitted {
     pub(crate) replayed: bool,
 }
 
+/// What became of deciding and appending once.
+enum Attempt {
+    Recorded(Appended),
+    /// By a rule, on the states that were given.
+    Refused(Problem),
+    /// The states that were given are no longer those of the record.
+    Outdated,
+}
+
+impl Submission {
+    fn creates_trial(&self) -> bool {
+        matches!(self.command, Command::RegisterTrial(_))
+    }
+
+    /// The streams besides the trial's own that the decision rests on.
+    fn others(&self) -> impl Iterator<Item = StreamId> {
+        let site = self.command.site().map(StreamId::site);
+        site.into_iter().chain(self.command.participant().map(StreamId::participant))
+    }
+}
+
 /// The states that a command rests on.
 struct Basis {
     trial: Arc<TrialState>,
@@ -66,7 +91,7 @@ impl Ingest {
     /// Carries a command out, or says why not.
     pub(crate) async fn submit(&self, submission: Submission) -> Result<Submitted, Problem> {
         let appended = self.carry_out(&submission).await?;
-        let mut recorded = Recorded::of(&appended).map_err(|refused| Problem::internal(&refused))?;
+        let mut recorded = Recorded::of(&appended);
         if submission.wait && self.wait_until_sealed(&appended).await {
             recorded.level = Level::Sealed;
         }
@@ -77,23 +102,23 @@ impl Ingest {
         let Submission { trial, command, .. } = submission;
         let stream = command.participant().map_or_else(|| StreamId::trial(trial), StreamId::participant);
         let _held = self.locks.hold(trial, stream).await;
-        // Before anything is decided: the state has moved on since the command was carried out, and would refuse it now.
-        if let Some(old) = self.replay(submission).await? {
-            return Ok(old);
-        }
-        let creates = matches!(command, Command::RegisterTrial(_));
-        if !creates
-            && self.events.trial_size(trial).await.map_err(|error| refusal::of_store(&error))?.is_none()
+        if let Some(basis) = self.basis_at_hand(submission)
+            && let Attempt::Recorded(appended) = self.attempt(submission, &basis).await?
         {
-            return Err(refusal::no_such_trial());
+            return Ok(appended);
         }
-        for _ in 1..TRIES {
-            match self.attempt(submission).await? {
-                Err(AppendError::VersionConflict { .. }) => {}
-                ended => return ended.map_err(|error| refusal::of_append(&error)),
+        for _ in 0..TRIES {
+            let basis = self.basis(submission).await.map_err(|error| refusal::of_state(&error))?;
+            match self.attempt(submission, &basis).await? {
+                Attempt::Recorded(appended) => return Ok(appended),
+                Attempt::Refused(problem) => {
+                    // Perhaps by what this very command has done before: then the old answer stands.
+                    return self.replay(submission).await?.ok_or(problem);
+                }
+                Attempt::Outdated => {}
             }
         }
-        self.attempt(submission).await?.map_err(|error| refusal::of_append(&error))
+        Err(refusal::outdated())
     }
 
     /// The old answer, if this very command was carried out before.
@@ -104,35 +129,51 @@ impl Ingest {
         if *digest != submission.digest || *trial != submission.trial {
             return Err(refusal::key_reused());
         }
-        let old = self.writer.replay(trial, &done).await;
+        let old = self.writer.replay(&done).await;
         old.map(Some).map_err(|error| refusal::of_append(&error))
     }
 
-    /// Decides on the record as it is now, and appends. The inner error is the append's.
-    async fn attempt(&self, submission: &Submission) -> Result<Result<Appended, AppendError>, Problem> {
-        let basis = self.basis(submission).await.map_err(|error| refusal::of_state(&error))?;
+    /// Decides on what `basis` tells, and appends.
+    async fn attempt(&self, submission: &Submission, basis: &Basis) -> Result<Attempt, Problem> {
+        if basis.trial.version() == 0 && !submission.creates_trial() {
+            return Ok(Attempt::Refused(refusal::no_such_trial()));
+        }
         let context = self.context(&submission.principal);
         let decision = match decide(&basis.state(), &submission.command, &context) {
             Ok(decision) => decision,
-            // Another process may have carried out this very command since it was looked up.
-            Err(refused) => {
-                return match self.replay(submission).await? {
-                    Some(old) => Ok(Ok(old)),
-                    None => Err(refusal::of_rule(refused)),
-                };
-            }
+            Err(refused) => return Ok(Attempt::Refused(refusal::of_rule(refused))),
         };
-        let append = self.append_of(submission, &basis, decision, context.now_micros).await?;
+        let (append, drafts) = self.append_of(submission, basis, decision, context.now_micros).await?;
         // A crash before this line records nothing. After it the events may be durable without an answer: the sender
         // sends the command again, and is answered from the record.
-        Ok(self.writer.append(append).await)
+        match self.writer.append(append).await {
+            Ok(appended) => {
+                if !appended.replayed {
+                    for (draft, event) in drafts.iter().zip(&appended.events) {
+                        self.states.learn(&submission.trial, draft.stream, &draft.event, event.streamseq);
+                    }
+                }
+                Ok(Attempt::Recorded(appended))
+            }
+            Err(AppendError::VersionConflict { .. }) => Ok(Attempt::Outdated),
+            Err(error) => Err(refusal::of_append(&error)),
+        }
     }
 
+    /// The states that the command rests on, where all of them are at hand.
+    fn basis_at_hand(&self, submission: &Submission) -> Option<Basis> {
+        let at_hand = |stream| self.states.at_hand(&submission.trial, stream);
+        let StreamState::Trial(trial) = at_hand(StreamId::trial(&submission.trial))? else { return None };
+        let others =
+            submission.others().map(|stream| Some((stream, at_hand(stream)?))).collect::<Option<_>>()?;
+        Some(Basis { trial, others })
+    }
+
+    /// The states that the command rests on, as they are recorded now.
     async fn basis(&self, submission: &Submission) -> Result<Basis, StateError> {
-        let Submission { trial, command, .. } = submission;
-        let named = [command.site().map(StreamId::site), command.participant().map(StreamId::participant)];
+        let trial = &submission.trial;
         let mut others = Vec::new();
-        for stream in named.into_iter().flatten() {
+        for stream in submission.others() {
             others.push((stream, self.states.of(trial, stream).await?));
         }
         Ok(Basis { trial: self.states.of_trial(trial).await?, others })
@@ -161,8 +202,8 @@ impl Ingest {
         basis: &Basis,
         decision: Decision,
         now_micros: i64,
-    ) -> Result<Append, Problem> {
-        let Submission { trial, command, .. } = submission;
+    ) -> Result<(Append, Vec<Draft>), Problem> {
+        let trial = &submission.trial;
         let mut drafts = Vec::with_capacity(decision.events.len());
         let mut expected = basis.expected(trial);
         for (stream, event) in decision.events {
@@ -175,19 +216,21 @@ impl Ingest {
         }
         let stamp = Stamp::new(&submission.principal, &submission.request_id);
         let ids = Arc::clone(&self.ids);
-        let prepared =
-            tokio::task::spawn_blocking(move || prepare(drafts, &stamp, ids.as_ref(), now_micros)).await;
-        Ok(Append {
+        let preparing = tokio::task::spawn_blocking(move || {
+            let events = prepare(&drafts, &stamp, ids.as_ref(), now_micros);
+            (events, drafts)
+        });
+        let (events, drafts) = preparing.await.map_err(|error| Problem::internal(&error))?;
+        let append = Append {
             command: submission.id,
             digest: submission.digest,
             trial: trial.clone(),
-            new_trial: matches!(command, Command::RegisterTrial(_)),
+            new_trial: submission.creates_trial(),
             expected,
             natural_keys: decision.keys.iter().map(|key| self.natural_key(trial, key)).collect(),
-            events: prepared
-                .map_err(|e| Problem::internal(&e))?
-                .map_err(|error| refusal::of_prepare(&error))?,
-        })
+            events: events.map_err(|error| refusal::of_prepare(&error))?,
+        };
+        Ok((append, drafts))
     }
 
     /// A name to take, under the hash by which it is looked up.

@@ -258,12 +258,11 @@ impl Writer {
     /// [`AppendError`]; each variant says what the caller can do.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let places = self.places(&append).await?;
-        let trial = append.trial.clone();
         let (answer, outcome) = oneshot::channel();
         self.queue.send(Waiting { append, answer, places }).map_err(|_| stopped())?;
         match outcome.await.map_err(|_| stopped())?? {
             Outcome::Recorded(events) => Ok(Appended { events, replayed: false }),
-            Outcome::Replayed(command) => self.replay(&trial, &command).await,
+            Outcome::Replayed(command) => self.replay(&command).await,
         }
     }
 
@@ -271,14 +270,19 @@ impl Writer {
     ///
     /// # Errors
     /// [`AppendError::Store`] where its events cannot be read.
-    pub async fn replay(&self, trial: &TrialId, command: &CommandRow) -> Result<Appended, AppendError> {
+    pub async fn replay(&self, command: &CommandRow) -> Result<Appended, AppendError> {
         let failed = |error: StoreError| AppendError::Store { error: error.to_string(), in_doubt: false };
-        let rows = self.of_command(trial, command).await.map_err(failed)?;
+        let rows = self.of_command(command).await.map_err(failed)?;
         let events: Result<_, StoreError> = rows.into_iter().map(AppendedEvent::read).collect();
         Ok(Appended { events: events.map_err(failed)?, replayed: true })
     }
 
-    async fn of_command(&self, trial: &TrialId, command: &CommandRow) -> Result<Vec<EventRow>, StoreError> {
+    /// All events of a command that was carried out, however many bytes they have.
+    ///
+    /// # Errors
+    /// [`StoreError`]; [`StoreError::Damaged`] where some are missing.
+    pub async fn of_command(&self, command: &CommandRow) -> Result<Vec<EventRow>, StoreError> {
+        let trial = &command.trial;
         let mut rows = Vec::new();
         while let Some(left) = command.count.checked_sub(u32::try_from(rows.len()).unwrap_or(u32::MAX))
             && left > 0

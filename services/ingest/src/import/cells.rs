@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 
 use serde_json::value::RawValue;
+use trialseal_record::date::PartialDate;
 use trialseal_record::text::Name;
 use trialseal_record::values::{Column, DataType, ImportedRecord, ImportedValue};
 
@@ -22,12 +23,23 @@ const SUBJECT_COLUMNS: [&str; 2] = ["USUBJID", "SUBJID"];
 /// The column with the number of the site.
 const SITE_COLUMN: &str = "SITEID";
 
+/// The column with the date of collection, after the two letters of the domain (SDTM's timing variables).
+const COLLECTED: &str = "DTC";
+
+/// The domains whose rows tell what the trial did to somebody, so that their start is what a consent comes before.
+/// What befalls people by itself (AE, MH) may have begun long before.
+const PROCEDURE_DOMAINS: [&str; 4] = ["EX", "EC", "PR", "SV"];
+
+/// Their column with the start, after the two letters of the domain.
+const STARTED: &str = "STDTC";
+
 /// What each cell of a row has to be, and where the row says whose it is.
 #[derive(Debug)]
 pub(super) struct Columns {
     cells: Vec<(String, Kind)>,
     subject: Option<usize>,
     site: Option<usize>,
+    collected_on: Option<usize>,
 }
 
 /// What JSON a column takes.
@@ -48,6 +60,8 @@ pub(super) struct Row {
     pub(super) subject: Option<Name>,
     /// The site number, where the row has one.
     pub(super) site: Option<Name>,
+    /// When what it tells of was collected or done, where it says so in a date that can be read.
+    pub(super) collected_on: Option<PartialDate>,
 }
 
 /// Why a row cannot be taken; never repeats a value.
@@ -72,8 +86,8 @@ impl BadRow {
 }
 
 impl Columns {
-    /// The columns of a file; an error says what is wrong with them.
-    pub(super) fn new(columns: &[Column]) -> Result<Self, String> {
+    /// The columns of a dataset of that name; an error says what is wrong with them.
+    pub(super) fn new(dataset: &str, columns: &[Column]) -> Result<Self, String> {
         let mut names = HashSet::new();
         if columns.is_empty() || columns.len() > MAX_COLUMNS {
             return Err(format!(
@@ -89,10 +103,12 @@ impl Columns {
                 return Err("two columns have the same name".into());
             }
         }
-        let place = |wanted: &str| columns.iter().position(|column| column.name == wanted);
+        // Not every system writes the standard's names in its capitals; a subject must not be missed for that.
+        let place = |wanted: &str| columns.iter().position(|column| column.name.eq_ignore_ascii_case(wanted));
         Ok(Self {
             subject: SUBJECT_COLUMNS.into_iter().find_map(place),
             site: place(SITE_COLUMN),
+            collected_on: collected_on(dataset).find_map(|name| place(&name)),
             cells: columns.iter().map(|column| (column.name.clone(), Kind::of(column.data_type))).collect(),
         })
     }
@@ -121,7 +137,16 @@ impl Columns {
             subject.ok_or_else(|| BadRow::new(BadRow::SUBJECT, "the row does not say whose it is".into()))
         });
         let site = self.site.map(|place| self.name(place, &record)).transpose()?.flatten();
-        Ok(Row { subject: subject.transpose()?, site, record })
+        let collected_on = self.date(&record);
+        Ok(Row { subject: subject.transpose()?, site, collected_on, record })
+    }
+
+    fn date(&self, record: &ImportedRecord) -> Option<PartialDate> {
+        let (column, _) = self.cells.get(self.collected_on?)?;
+        match record.get(column) {
+            Some(ImportedValue::Text(text)) => text.parse().ok(),
+            _ => None,
+        }
     }
 
     /// The name in a column; `None` where the cell has none.
@@ -135,6 +160,13 @@ impl Columns {
         let name = text.try_into();
         name.map(Some).map_err(|wrong| BadRow::new(BadRow::SUBJECT, format!("column {column}: {wrong}")))
     }
+}
+
+/// The columns that can tell when what a row of the dataset tells of was collected or done, the better one first.
+fn collected_on(dataset: &str) -> impl Iterator<Item = String> {
+    let domain = dataset.get(..2).unwrap_or_default().to_ascii_uppercase();
+    let started = PROCEDURE_DOMAINS.contains(&domain.as_str()).then(|| format!("{domain}{STARTED}"));
+    started.into_iter().chain([format!("{domain}{COLLECTED}")])
 }
 
 impl Kind {
@@ -202,7 +234,7 @@ mod tests {
     fn read(columns: &[(&str, DataType)], row: &str) -> Result<Row, BadRow> {
         let columns: Vec<_> = columns.iter().map(|(name, data_type)| column(name, *data_type)).collect();
         let row = RawValue::from_string(row.to_owned()).unwrap();
-        Columns::new(&columns).unwrap().row(&row)
+        Columns::new("LB", &columns).unwrap().row(&row)
     }
 
     #[test]
@@ -233,6 +265,25 @@ mod tests {
         assert_eq!(read(&number, "[1015]").unwrap().subject.unwrap().as_str(), "1015");
         assert_eq!(read(&both, r#"["1015", null]"#).unwrap_err().rule, BadRow::SUBJECT);
         assert_eq!(read(&[("TSVAL", DataType::String)], "[null]").unwrap().subject, None);
+        let small = [("usubjid", DataType::String)];
+        assert_eq!(read(&small, r#"["1015"]"#).unwrap().subject.unwrap().as_str(), "1015");
+    }
+
+    #[test]
+    fn a_row_tells_when_by_the_columns_of_its_domain() {
+        let names = |dataset: &str| collected_on(dataset).collect::<Vec<_>>();
+        assert_eq!(names("LB"), ["LBDTC"]);
+        assert_eq!(names("ex"), ["EXSTDTC", "EXDTC"]);
+        assert_eq!(names("AE"), ["AEDTC"]);
+        assert_eq!(names("LBCH"), ["LBDTC"]);
+        assert_eq!(names("€"), ["DTC"]);
+        let columns = [("LBDTC", DataType::String)];
+        let day = |row: &str| read(&columns, row).unwrap().collected_on.map(|day| day.to_string());
+        assert_eq!(day(r#"["2014-01-02T08:30"]"#).as_deref(), Some("2014-01-02T08:30"));
+        assert_eq!(day(r#"["2014"]"#).as_deref(), Some("2014"));
+        for unknown in [r#"[""]"#, "[null]", r#"["yesterday"]"#] {
+            assert_eq!(day(unknown), None);
+        }
     }
 
     #[test]
@@ -260,11 +311,11 @@ mod tests {
     #[test]
     fn columns_are_named_once_and_within_bounds() {
         let text = |name: &str| column(name, DataType::String);
-        assert!(Columns::new(&[]).is_err());
-        assert!(Columns::new(&[text("A"), text("A")]).is_err());
-        assert!(Columns::new(&[text("")]).is_err());
-        assert!(Columns::new(&[text(&"A".repeat(201))]).is_err());
+        assert!(Columns::new("LB", &[]).is_err());
+        assert!(Columns::new("LB", &[text("A"), text("A")]).is_err());
+        assert!(Columns::new("LB", &[text("")]).is_err());
+        assert!(Columns::new("LB", &[text(&"A".repeat(201))]).is_err());
         let many: Vec<_> = (0..2_001).map(|n| text(&n.to_string())).collect();
-        assert!(Columns::new(&many).is_err() && Columns::new(&many[1..]).is_ok());
+        assert!(Columns::new("LB", &many).is_err() && Columns::new("LB", &many[1..]).is_ok());
     }
 }

@@ -85,6 +85,6 @@ fn plan(outline: Outline) -> Result<Plan, String> {
     if metadata.records != rows {
         return Err(format!("`records` says {} and the file has {rows} rows", metadata.records));
     }
-    let columns = Columns::new(&metadata.columns)?;
+    let columns = Columns::new(metadata.name.as_str(), &metadata.columns)?;
     Ok(Plan { metadata, columns })
 }

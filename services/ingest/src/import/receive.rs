@@ -72,7 +72,9 @@ impl Ingest {
 
     /// Makes file and job durable, in this order: a file without a job is removed at the next start.
     async fn accept(&self, job: &Job, received: Received) -> Result<(), Problem> {
-        self.spool.keep(job.import, received).map_err(|error| Problem::internal(&error))?;
+        let (spool, import) = (self.spool.clone(), job.import);
+        let keeping = tokio::task::spawn_blocking(move || spool.keep(import, received)).await;
+        keeping.unwrap_or_else(|error| Err(error.into())).map_err(|error| Problem::internal(&error))?;
         let row = job.row().map_err(|error| Problem::internal(&error))?;
         self.jobs.put_job(&row).await.map_err(|error| refusal::of_store(&error))
     }

@@ -15,6 +15,7 @@ use trialseal_record::command::{CompleteImport, StartImport};
 use trialseal_record::ids::StreamId;
 use trialseal_record::{Command, Event, Sha256Hex};
 use trialseal_store::{Append, AppendError, CommandRow, NewEvent};
+use trialseal_vault::DataKey;
 
 use super::check::Plan;
 use super::status::{Exceptions, Job};
@@ -41,12 +42,6 @@ pub(super) struct Failed(String);
 impl Failed {
     pub(super) fn new(cause: impl fmt::Display) -> Self {
         Self(cause.to_string())
-    }
-}
-
-impl From<trialseal_vault::VaultError> for Failed {
-    fn from(error: trialseal_vault::VaultError) -> Self {
-        Self::new(error)
     }
 }
 
@@ -93,12 +88,11 @@ struct Recorder<'a> {
 }
 
 /// Records the file of `job`, whatever of it is recorded already.
-pub(super) async fn record(ingest: &Ingest, job: &mut Job, plan: Plan) -> Result<(), Failed> {
+pub(super) async fn record(ingest: &Ingest, job: &mut Job, plan: Plan, key: &DataKey) -> Result<(), Failed> {
     let principal = job.sender.principal(&job.trial);
-    let key = ingest.spool_key(&job.trial).await?;
     let sha256: Sha256Hex = job.status.sha256.to_string().parse().map_err(Failed::new)?;
     let start = StartImport { dataset: plan.metadata, file_sha256: sha256 };
-    let file = ingest.spool.open(job.import, &key).map_err(Failed::new)?;
+    let file = ingest.spool.open(job.import, key).map_err(Failed::new)?;
     (job.status.rows_recorded, job.status.events, job.status.exceptions) = (0, 0, Exceptions::default());
     let recorder = Recorder {
         ingest,
@@ -199,7 +193,7 @@ impl Recorder<'_> {
         let append =
             Append { command, digest, trial, new_trial: false, expected, natural_keys, events: Vec::new() };
         let (stamp, ids, now) = (self.stamp.clone(), Arc::clone(&self.ingest.ids), self.ingest.clock.now());
-        let preparing = tokio::task::spawn_blocking(move || prepare(drafts, &stamp, ids.as_ref(), now));
+        let preparing = tokio::task::spawn_blocking(move || prepare(&drafts, &stamp, ids.as_ref(), now));
         self.in_flight.push_back(InFlight { step, append, exceptions, preparing });
         Ok(())
     }
@@ -271,7 +265,7 @@ impl Recorder<'_> {
     async fn absorb(&mut self, step: &Step, command: &CommandRow) -> Result<(), Failed> {
         let mut exceptions = Exceptions::default();
         let rows = loop {
-            match self.ingest.events.of_trial(&command.trial, command.first, command.count).await {
+            match self.ingest.writer.of_command(command).await {
                 Ok(rows) => break rows,
                 Err(error) => self.wait(&error.to_string()).await,
             }

@@ -7,12 +7,13 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use trialseal_record::ids::ImportId;
 use trialseal_runtime::settings::ImportLimits;
 use trialseal_seal::hash::Hash;
@@ -22,6 +23,12 @@ use uuid::Uuid;
 
 /// Network chunks that may wait for the disk: bounds what an upload holds in memory.
 const CHUNKS_WAITING: usize = 16;
+
+/// Files that may come in at once: each keeps a thread.
+const UPLOADS: usize = 32;
+
+/// How long a sender may say nothing before the file counts as broken off.
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Endings of file names: a file that is being received, and one that is whole.
 const PART: &str = "part";
@@ -34,6 +41,7 @@ pub(crate) struct Spool {
     limits: ImportLimits,
     /// Plain bytes of all files in the folder.
     used_bytes: Arc<AtomicU64>,
+    uploads: Arc<Semaphore>,
 }
 
 /// Why a file was not received.
@@ -42,8 +50,8 @@ pub(crate) enum ReceiveError {
     /// It is larger than a file may be.
     #[error("the file is larger than {0} bytes")]
     TooLarge(u64),
-    /// The folder has no room for it now.
-    #[error("too many files are waiting to be imported")]
+    /// There is no room for it now.
+    #[error("too many files are coming in or waiting to be imported")]
     Full,
     /// The sender broke off.
     #[error("the file did not arrive whole")]
@@ -82,7 +90,7 @@ impl Drop for Part {
 
 impl Spool {
     pub(crate) fn new(folder: PathBuf, limits: ImportLimits) -> Self {
-        Self { folder, limits, used_bytes: Arc::default() }
+        Self { folder, limits, used_bytes: Arc::default(), uploads: Arc::new(Semaphore::new(UPLOADS)) }
     }
 
     /// Receives the file of `import`. `attempt` tells this upload from others of the same import.
@@ -93,13 +101,16 @@ impl Spool {
         key: Arc<DataKey>,
         mut file: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     ) -> Result<Received, ReceiveError> {
-        fs::create_dir_all(&self.folder)?;
+        let _place = self.uploads.try_acquire().map_err(|_| ReceiveError::Full)?;
         let path = self.folder.join(format!("{attempt}.{PART}"));
         let mut part =
             Part { path: path.clone(), bytes: 0, used_bytes: Arc::clone(&self.used_bytes), kept: false };
         let (chunks, written) = mpsc::channel(CHUNKS_WAITING);
         let writing = tokio::task::spawn_blocking(move || write(path, import, &key, written));
-        while let Some(chunk) = file.next().await {
+        loop {
+            let next =
+                tokio::time::timeout(IDLE, file.next()).await.map_err(|_| ReceiveError::Interrupted)?;
+            let Some(chunk) = next else { break };
             let chunk = chunk.map_err(|_| ReceiveError::Interrupted)?;
             part.bytes += chunk.len() as u64;
             let used = self.used_bytes.fetch_add(chunk.len() as u64, Ordering::Relaxed) + chunk.len() as u64;
@@ -121,8 +132,12 @@ impl Spool {
     /// Makes a received file the file of `import`. A crash before this leaves nothing that the next start keeps; after
     /// it, the file waits for its job to be recorded.
     pub(crate) fn keep(&self, import: ImportId, mut received: Received) -> io::Result<()> {
-        fs::rename(&received.part.path, self.path(import))?;
+        let path = self.path(import);
+        // One that was kept before, whose job could not be recorded.
+        let replaced = fs::metadata(&path).ok().and_then(|facts| plain_bytes(facts.len())).unwrap_or(0);
+        fs::rename(&received.part.path, path)?;
         received.part.kept = true;
+        self.used_bytes.fetch_sub(replaced, Ordering::Relaxed);
         File::open(&self.folder)?.sync_all()
     }
 
@@ -183,6 +198,9 @@ fn write(
     key: &DataKey,
     mut chunks: mpsc::Receiver<Bytes>,
 ) -> io::Result<Hash> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let mut sealed = SealedWriter::new(file, key, &context(import))?;
     let mut sha256 = Sha256::new();

@@ -63,7 +63,8 @@ pub enum ImportState {
     Done,
     /// Nothing of the file was recorded, for what `problem` and `refusedRows` say.
     Refused,
-    /// The import broke off for a reason of the service's; the operator finds it in the log.
+    /// The import broke off for a reason of the service's, which the operator finds in the log; `problem` says how it
+    /// goes on.
     Failed,
 }
 
@@ -156,9 +157,19 @@ impl ImportStatus {
         self.refused_rows_total = refused.rows_total;
     }
 
-    pub(super) fn fail(&mut self, problem: String) {
-        self.state = ImportState::Failed;
-        self.problem = Some(problem);
+    /// The file is looked at, for the first time or again.
+    pub(super) fn begin(&mut self) {
+        (self.state, self.problem) = (ImportState::Checking, None);
+    }
+
+    /// Why is for the operator, who finds it in the log.
+    pub(super) fn fail(&mut self, begun: bool) {
+        let problem = if begun {
+            "The service broke off. It goes on with the file when it is started again."
+        } else {
+            "The service broke off before anything was recorded. Send the file again, under another key."
+        };
+        (self.state, self.problem) = (ImportState::Failed, Some(problem.into()));
     }
 }
 

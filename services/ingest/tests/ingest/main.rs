@@ -5,6 +5,4 @@ mod commands;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
-mod pilot;
-#[cfg(test)]
 mod support;

@@ -73,7 +73,8 @@ impl Reader {
         };
     }
 
-    fn command(&self, row: u64, Row { record, subject, site }: Row) -> Command {
+    fn command(&self, row: u64, read: Row) -> Command {
+        let Row { record, subject, site, collected_on } = read;
         let subject = subject.map(|subject_number| ImportSubject {
             participant: None,
             subject_number,
@@ -81,7 +82,10 @@ impl Reader {
             site_number: site,
         });
         let dataset = self.dataset.clone();
-        Command::ImportRow(self.import, ImportRow { dataset, row, subject, record, originator: None })
+        Command::ImportRow(
+            self.import,
+            ImportRow { dataset, row, subject, record, collected_on, originator: None },
+        )
     }
 
     fn hand_on_if_full(&mut self) -> ControlFlow<()> {
