@@ -16,7 +16,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use trialseal_record::ids::TrialId;
 use trialseal_seal::canonical;
-use trialseal_seal::dataset::{HEAD, LINEAGE, POLICY, RECORD, RO_CRATE};
+use trialseal_seal::dataset::{HEAD, POLICY, RECORD, RO_CRATE};
 use trialseal_seal::proof::HeadProof;
 use trialseal_store::proofs;
 use trialseal_vault::DataKey;
@@ -55,28 +55,21 @@ pub(crate) fn make(parts: &ExporterParts, handle: &Handle, plan: &Plan) -> Resul
     let reader = Reader { parts, handle, trial: &plan.trial, head: &proof.head };
     let rights = Rights::read(&reader, plan.shown)?;
     let mut archive = Archive::create(&parts.folder, plan.export, &plan.key)?;
-    let mut tables = plan.tables.then(|| Tables::new(&parts.folder, plan, proof.seal.time));
+    let tables = plan.tables.then(|| Tables::new(&parts.folder, plan, proof.seal.time));
+    let mut tables = tables.transpose()?;
 
     archive.begin(RECORD)?;
     let withheld = record::write(&reader, &rights, &mut archive, tables.as_mut())?;
     archive.file(HEAD, &canonical::to_vec(&proof.to_value()))?;
     archive.file(POLICY, parts.policy.as_bytes())?;
     if let Some(tables) = tables {
-        let tables = tables.finish()?;
-        for table in &tables {
-            table.write(&mut archive, &plan.key)?;
-        }
-        if !tables.is_empty() {
-            archive.begin(LINEAGE)?;
-            for table in &tables {
-                table.write_lineage(&mut archive, &plan.key)?;
-            }
-        }
+        tables.finish()?.write(&mut archive)?;
     }
     let description = crate_description::describe(&proof, plan.shown, &archive.names());
     archive.begin(RO_CRATE)?;
     archive.write_all(&canonical::to_vec(&description))?;
-    let file = archive.finish(&parts.signer, &parts.folder, plan.export)?;
+    let file =
+        archive.finish(&parts.signer, |file| file.finish(&parts.folder, plan.export, parts.clock.now()))?;
     Ok(Made { file, events: proof.head.size, withheld })
 }
 

@@ -34,9 +34,6 @@ pub(crate) enum ExportError {
     /// The trial is not under the seal that the export is to be as of.
     #[error("trial and seal of the export do not go together")]
     NotUnderSeal,
-    /// More imports than tables can be open at once.
-    #[error("the trial has more than {0} tables; ask for an export without tables")]
-    TooManyTables(usize),
 }
 
 impl From<BodyError> for ExportError {
@@ -66,7 +63,7 @@ impl ExportError {
             Self::Store(error @ (StoreError::Damaged(_) | StoreError::DamagedEvent { .. })) => {
                 error.to_string()
             }
-            Self::TooManyTables(_) | Self::Unreadable(_) => self.to_string(),
+            Self::Unreadable(_) => self.to_string(),
             _ => "The export failed for a reason that the operator finds in the log.".into(),
         }
     }

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use trialseal_seal::hash::Hash;
@@ -10,15 +11,25 @@ use trialseal_vault::DataKey;
 use trialseal_vault::file::{SealedReader, SealedWriter};
 use uuid::Uuid;
 
+/// How the names of files end: finished ones, those being written, and lines set aside.
+pub(crate) const FINISHED: &str = "sealed";
+pub(crate) const PART: &str = "part";
+pub(crate) const SPOOL: &str = "spool";
+
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Where the finished file of an export lies.
 pub(crate) fn path(folder: &Path, export: Uuid) -> PathBuf {
-    folder.join(format!("{export}.sealed"))
+    folder.join(format!("{export}.{FINISHED}"))
 }
 
 fn part_path(folder: &Path, export: Uuid) -> PathBuf {
-    folder.join(format!("{export}.part"))
+    folder.join(format!("{export}.{PART}"))
+}
+
+/// A file's time from the clock's.
+pub(crate) fn time(micros: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_micros(micros.try_into().unwrap_or(0))
 }
 
 /// Binds a file to its export, so that one cannot be put in the place of another.
@@ -48,9 +59,11 @@ impl ExportFile {
         Ok(Self { sealed, hash: Sha256::new(), bytes: 0 })
     }
 
-    /// Ends the file and gives it its name, durably: a crash before leaves an unfinished job, which begins anew.
-    pub(crate) fn finish(self, folder: &Path, export: Uuid) -> io::Result<Written> {
+    /// Ends the file and gives it its name, durably: a crash before leaves an unfinished job, which begins anew. The file
+    /// bears the clock's time, from which it is kept.
+    pub(crate) fn finish(self, folder: &Path, export: Uuid, now_micros: i64) -> io::Result<Written> {
         let file = self.sealed.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+        file.set_modified(time(now_micros))?;
         file.sync_all()?;
         fs::rename(part_path(folder, export), path(folder, export))?;
         File::open(folder)?.sync_all()?;
@@ -71,56 +84,26 @@ impl Write for ExportFile {
     }
 }
 
+/// Removes a file that may be gone already. Who is reading it reads on.
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Removes what an attempt that broke off wrote.
+pub(crate) fn discard(folder: &Path, export: Uuid) {
+    if let Err(error) = remove(&part_path(folder, export)) {
+        tracing::error!(%export, %error, "exporter.file.discard");
+    }
+}
+
+/// A finished file that is read.
+pub(crate) type Reading = SealedReader<BufReader<File>>;
+
 /// Opens a finished file.
-pub(crate) fn open(folder: &Path, export: Uuid, key: &DataKey) -> io::Result<SealedReader<BufReader<File>>> {
+pub(crate) fn open(folder: &Path, export: Uuid, key: &DataKey) -> io::Result<Reading> {
     let file = BufReader::with_capacity(BUFFER_BYTES, File::open(path(folder, export))?);
     SealedReader::new(file, key, &context(export))
-}
-
-/// Lines set aside while the dataset is written, to be read again from the start. The file has no name by the time it
-/// is used, so that nothing is left of it however the export ends.
-pub(crate) struct Spool {
-    sealed: SealedWriter<BufWriter<File>>,
-    reading: File,
-    context: Vec<u8>,
-}
-
-impl Spool {
-    pub(crate) fn create(folder: &Path, export: Uuid, number: usize, key: &DataKey) -> io::Result<Self> {
-        let path = folder.join(format!("{export}.{number}.spool"));
-        let context = format!("export-spool/{export}/{number}").into_bytes();
-        let writing = File::create(&path)?;
-        let reading = File::open(&path)?;
-        fs::remove_file(&path)?;
-        let sealed = SealedWriter::new(BufWriter::new(writing), key, &context)?;
-        Ok(Self { sealed, reading, context })
-    }
-
-    pub(crate) fn line(&mut self, line: &[u8]) -> io::Result<()> {
-        self.sealed.write_all(line)?;
-        self.sealed.write_all(b"\n")
-    }
-
-    /// Ends the writing; what comes back can be read any number of times.
-    pub(crate) fn finish(self) -> io::Result<Spooled> {
-        self.sealed.finish()?;
-        Ok(Spooled { file: self.reading, context: self.context })
-    }
-}
-
-/// A finished [`Spool`].
-pub(crate) struct Spooled {
-    file: File,
-    context: Vec<u8>,
-}
-
-impl Spooled {
-    /// Reads it from the start.
-    pub(crate) fn read(&self, key: &DataKey) -> io::Result<BufReader<SealedReader<BufReader<&File>>>> {
-        use std::io::Seek as _;
-        (&self.file).rewind()?;
-        let sealed =
-            SealedReader::new(BufReader::with_capacity(BUFFER_BYTES, &self.file), key, &self.context)?;
-        Ok(BufReader::with_capacity(BUFFER_BYTES, sealed))
-    }
 }

@@ -1,4 +1,4 @@
-//! The life of an export: asked for, made, fetched.
+//! The life of an export once it is begun: made, looked up, taken up again after a restart.
 
 use std::time::Duration;
 
@@ -6,14 +6,13 @@ use tokio::runtime::Handle;
 use trialseal_access::Principal;
 use trialseal_record::ids::{Scope, TrialId};
 use trialseal_runtime::problem::{Problem, ProblemKind};
-use trialseal_seal::time::Timestamp;
-use trialseal_store::{StoreError, proofs};
+use trialseal_store::StoreError;
 use uuid::Uuid;
 
-use crate::Exporter;
 use crate::dataset::{self, Plan};
 use crate::error::ExportError;
-use crate::status::{ExportState, ExportStatus, Job, KIND, Shown};
+use crate::status::{ExportState, Job, KIND, Shown};
+use crate::{Exporter, file, sweep};
 
 /// Pauses before an export that failed for want of the database or the keys is tried again: the first, the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -30,15 +29,6 @@ pub enum ResumeError {
     Folder(#[from] std::io::Error),
 }
 
-/// What is asked for.
-#[derive(Debug)]
-pub(crate) struct Wanted {
-    /// What the dataset is for.
-    pub(crate) purpose: Option<String>,
-    /// Whether to add tables to the record.
-    pub(crate) tables: bool,
-}
-
 impl Exporter {
     /// Goes on with the exports that a former process left unfinished; call it once at the start. Answers how many.
     ///
@@ -46,6 +36,8 @@ impl Exporter {
     /// [`ResumeError`]; nothing was resumed then.
     pub async fn resume_exports(&self) -> Result<usize, ResumeError> {
         std::fs::create_dir_all(&self.parts.folder)?;
+        sweep::remove_leftovers(&self.parts.folder)?;
+        sweep::sweep(&self.parts.folder, self.parts.clock.now(), self.files)?;
         let mut count = 0;
         for row in self.parts.jobs.open_jobs(KIND).await? {
             match Job::read(&row) {
@@ -59,54 +51,10 @@ impl Exporter {
         Ok(count)
     }
 
-    /// Begins an export as of the newest published seal, and answers how it stands.
-    pub(crate) async fn begin(
-        &self,
-        principal: &Principal,
-        trial: &TrialId,
-        shown: Shown,
-        wanted: Wanted,
-    ) -> Result<ExportStatus, Problem> {
-        let seal = self.snapshot(trial).await?;
-        let now = self.parts.clock.now();
-        let status = ExportStatus {
-            id: self.parts.ids.uuid_v7(now),
-            trial: trial.clone(),
-            state: ExportState::Running,
-            purpose: wanted.purpose,
-            tables: wanted.tables,
-            shown,
-            seal,
-            requested_at: Timestamp::from_micros(now),
-            events: 0,
-            withheld: 0,
-            bytes: None,
-            sha256: None,
-            problem: None,
-        };
-        let job = Job { status: status.clone(), actor: principal.actor.clone(), key: None };
-        self.keep(&job).await.map_err(|error| store_problem(&error))?;
-        self.start(job);
-        Ok(status)
-    }
-
     /// Whether the trial has an event.
     pub(crate) async fn has_trial(&self, trial: &TrialId) -> Result<bool, Problem> {
         let size = self.parts.events.trial_size(trial).await;
         Ok(size.map_err(|error| store_problem(&ExportError::Store(error)))?.is_some())
-    }
-
-    /// The newest published seal, if it covers the trial.
-    async fn snapshot(&self, trial: &TrialId) -> Result<u64, Problem> {
-        let seals = self.parts.seals.as_ref();
-        let not_yet = || {
-            Problem::new(ProblemKind::NotYetSealed, "No published seal covers this trial yet.")
-                .with_retry_after_seconds(1)
-        };
-        let problem = |error| store_problem(&ExportError::Store(error));
-        let seal = proofs::newest_published(seals).await.map_err(problem)?.ok_or_else(not_yet)?;
-        seals.sealed_head(trial, seal).await.map_err(problem)?.ok_or_else(not_yet)?;
-        Ok(seal)
     }
 
     /// What is kept of an export that the principal may see: in its trials, and of no more values than it may have.
@@ -117,18 +65,29 @@ impl Exporter {
         let row = row.filter(|row| row.kind == KIND && principal.reaches(&row.trial)).ok_or_else(unknown)?;
         let job = Job::read(&row).map_err(|error| store_problem(&ExportError::Store(error)))?;
         match (Shown::for_principal(principal), job.status.shown) {
-            (Some(Shown::All), _) | (Some(Shown::Consented), Shown::Consented) => Ok(job),
+            (Some(Shown::All), _) | (Some(Shown::Consented), Shown::Consented) => {
+                Ok(self.as_it_stands(job).await)
+            }
             _ => Err(unknown()),
         }
     }
 
-    async fn keep(&self, job: &Job) -> Result<(), ExportError> {
+    /// A job as it was kept, and whether its file still is.
+    pub(crate) async fn as_it_stands(&self, mut job: Job) -> Job {
+        let path = file::path(&self.parts.folder, job.status.id);
+        if job.status.state == ExportState::Done && matches!(tokio::fs::try_exists(path).await, Ok(false)) {
+            job.status.state = ExportState::Removed;
+        }
+        job
+    }
+
+    pub(crate) async fn keep(&self, job: &Job) -> Result<(), ExportError> {
         // A crash before this is stored forgets a request that was not answered; one after it makes the export anew.
         Ok(self.parts.jobs.put_job(&job.row()?).await?)
     }
 
     /// Makes the export in a task of its own, when its turn has come.
-    fn start(&self, job: Job) {
+    pub(crate) fn start(&self, job: Job) {
         let exporter = self.clone();
         tokio::spawn(async move {
             let Ok(_turn) = exporter.running.clone().acquire_owned().await else { return };
@@ -180,7 +139,11 @@ impl Exporter {
             key: key.clone(),
         };
         let (parts, handle) = (self.parts.clone(), Handle::current());
-        let made = tokio::task::spawn_blocking(move || dataset::make(&parts, &handle, &plan)).await;
+        let made = tokio::task::spawn_blocking(move || {
+            let made = dataset::make(&parts, &handle, &plan);
+            made.inspect_err(|_| file::discard(&parts.folder, plan.export))
+        });
+        let made = made.await;
         let made = made.map_err(|error| ExportError::Io(std::io::Error::other(error)))??;
         Ok((key.id(), made))
     }

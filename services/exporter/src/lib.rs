@@ -1,8 +1,9 @@
 //! Exports: a trial's record as a signed dataset that anybody can check offline (section 9 of the format).
 //!
 //! An export is a job. It takes the newest published seal as its snapshot, writes the dataset in one stream into an
-//! encrypted file, and can be fetched once it is done. The same seal and the same rights give the same bytes. A job that
-//! a restart interrupts begins anew, as of the same seal.
+//! encrypted file, and can be fetched once it is done, until the file has been kept for long enough. The same seal and the
+//! same rights give the same bytes. A job that a restart interrupts begins anew, as of the same seal. Rights are read when
+//! the job runs, and from all that is recorded by then: what a participant withdrew after the seal is withheld.
 //!
 //! What it is not: a place that decides who may export (`access` does) or what bytes mean (`seal` does). It never repairs:
 //! a row that is not what was sealed fails the export, which names it.
@@ -10,12 +11,15 @@
 //! To add a table: a module beside `dataset/items.rs` that turns events into rows of which every cell names the field it
 //! comes from. To add an endpoint: a file under `http/` and its line in [`routes`].
 
+mod begin;
 mod dataset;
 mod error;
 mod file;
 mod http;
 mod job;
+mod spool;
 mod status;
+mod sweep;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -24,9 +28,10 @@ mod tests;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::ids::Ids;
+use trialseal_runtime::settings::ExportFileLimits;
 use trialseal_seal::dataset::ExportSigner;
 use trialseal_store::{Events, Jobs, Seals};
 use trialseal_vault::Vault;
@@ -59,18 +64,37 @@ pub struct ExporterParts {
     pub jobs_at_once: usize,
 }
 
+/// Most datasets that are fetched at once, each with an open file and less than a MiB of buffers.
+const MAX_DOWNLOADS: usize = 32;
+
 /// The exports of one ledger. Clones share everything.
 #[derive(Clone)]
 pub struct Exporter {
     parts: Arc<ExporterParts>,
+    files: ExportFileLimits,
+    /// Requests for exports take turns: two under one key make one export, and the count of those under way holds.
+    beginning: Arc<Mutex<()>>,
     running: Arc<Semaphore>,
+    downloading: Arc<Semaphore>,
 }
 
 impl Exporter {
     /// An exporter; nothing runs before [`resume_exports`](Self::resume_exports) or a request starts it.
     pub fn new(parts: ExporterParts) -> Self {
         let running = Arc::new(Semaphore::new(parts.jobs_at_once.max(1)));
-        Self { parts: Arc::new(parts), running }
+        Self {
+            parts: Arc::new(parts),
+            files: ExportFileLimits::default(),
+            beginning: Arc::default(),
+            running,
+            downloading: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
+        }
+    }
+
+    /// The same exporter with other limits for finished files.
+    #[must_use]
+    pub fn with_file_limits(self, files: ExportFileLimits) -> Self {
+        Self { files, ..self }
     }
 
     /// The public key that readers check manifests with, as a verifier key.

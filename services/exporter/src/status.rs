@@ -60,6 +60,8 @@ pub enum ExportState {
     Done,
     /// It broke off; `problem` says why.
     Failed,
+    /// It was done, and its file has been removed since. Ask for another export, under another `Idempotency-Key`.
+    Removed,
 }
 
 /// Whose values an export shows.
@@ -90,6 +92,9 @@ pub(crate) struct Job {
     pub(crate) actor: String,
     /// The data key of the finished file.
     pub(crate) key: Option<Uuid>,
+    /// The keyed digest of what was asked for under an idempotency key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<Hash>,
 }
 
 impl Job {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 use actix_web::App;
+use actix_web::dev::ServiceResponse;
 use actix_web::http::header::HeaderMap;
 use actix_web::middleware::from_fn;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
@@ -36,12 +37,12 @@ use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, Vault, WrappedKey}
 use utoipa_actix_web::AppExt as _;
 use uuid::Uuid;
 
-use crate::job::Wanted;
+use crate::begin::{Order, Wanted};
 use crate::{Exporter, ExporterParts, Shown, routes};
 
 pub(crate) const ORIGIN: &str = "ledger.example.org/test";
 /// 2026-01-01T00:00:00Z
-const START: i64 = 1_767_225_600_000_000;
+pub(crate) const START: i64 = 1_767_225_600_000_000;
 
 pub(crate) struct Ledger {
     pub(crate) store: Arc<MemoryStore>,
@@ -146,8 +147,7 @@ impl Ledger {
     /// Begins an export of `DEMO-1` with all values, and gives its id.
     pub(crate) async fn begin_with(&self, exporter: &Exporter) -> Uuid {
         let monitor = Roles.holder(&token(Role::Monitor).hash()).await.unwrap().unwrap();
-        let wanted = Wanted { purpose: None, tables: true };
-        exporter.begin(&monitor, &trial("DEMO-1"), Shown::All, wanted).await.unwrap().id
+        exporter.begin(order(&monitor.actor, Shown::All, None)).await.unwrap().status.id
     }
 
     /// Records one event.
@@ -259,20 +259,29 @@ impl Ledger {
 
     /// Asks the API.
     pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
-        let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
-        let app = app
-            .app_data(Data::new(self.exporter()))
-            .app_data(holders(Arc::new(Roles)))
-            .wrap(from_fn(authenticate));
-        let app = init_service(app).await;
-        let response = call_service(&app, request.to_request()).await;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: read_body(response).await.to_vec() }
+        Answer::read(respond(&self.exporter(), request).await).await
     }
 
     pub(crate) async fn get(&self, role: Role, uri: &str) -> Answer {
         self.ask(as_role(role, uri)).await
     }
+}
+
+/// What the API of an exporter begins to answer.
+pub(crate) async fn respond(exporter: &Exporter, request: TestRequest) -> ServiceResponse {
+    let (app, _) = App::new().into_utoipa_app().configure(routes).split_for_parts();
+    let app = app
+        .app_data(Data::new(exporter.clone()))
+        .app_data(holders(Arc::new(Roles)))
+        .wrap(from_fn(authenticate));
+    let app = init_service(app).await;
+    call_service(&app, request.to_request()).await.map_into_boxed_body()
+}
+
+/// What somebody asks for of `DEMO-1`.
+pub(crate) fn order(actor: &str, shown: Shown, key: Option<&str>) -> Order {
+    let wanted = Wanted { purpose: None, tables: true };
+    Order { actor: actor.into(), trial: trial("DEMO-1"), shown, wanted, key: key.map(str::to_owned) }
 }
 
 fn event(stream: StreamId, id: Uuid, kind: &str, dataroot: Hash, key: Uuid, body: Vec<u8>) -> NewEvent {
@@ -329,6 +338,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) async fn read(response: ServiceResponse) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Self { status, headers, body: read_body(response).await.to_vec() }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }

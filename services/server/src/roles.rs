@@ -21,20 +21,21 @@ use trialseal_store::{Progress, Writer, WriterSettings};
 use crate::bootstrap;
 use crate::http::{self, Services};
 use crate::ledger::Ledger;
+use crate::lock;
 
 /// How long a submitter who asked for it waits for the seal before being told `recorded`.
 const WAIT_SEALED: Duration = Duration::from_secs(30);
 
 /// Runs all roles until the process is asked to end.
 pub(crate) async fn serve(settings: Settings) -> Result<()> {
-    let ledger = Ledger::open(&settings).await?;
+    let _serving = lock::take(&settings.dir)?;
+    let ledger = Ledger::open_or_make(&settings).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let progress = Arc::new(Progress::new());
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
 
-    let sealer = sealer(&ledger, &settings, &clock, &progress).await?;
     let writer = writer(&ledger, &settings, &clock, &progress);
     let exporter = exporter(&ledger, &settings, &clock, &ids)?;
     let keys = [
@@ -42,6 +43,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<()> {
         (KeyPurpose::Export, exporter.verifier_key()),
     ];
     bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
+    // Not before: what the sealer signs with must be the key that is registered.
+    let sealer = sealer(&ledger, &settings, &clock, &progress).await?;
 
     let ingest = Arc::new(ingest(&ledger, &settings, &clock, &ids, &progress, writer));
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
@@ -81,7 +84,7 @@ fn exporter(
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
 ) -> Result<Exporter> {
-    Ok(Exporter::new(ExporterParts {
+    let exporter = Exporter::new(ExporterParts {
         events: ledger.store.clone(),
         seals: ledger.store.clone(),
         jobs: ledger.store.clone(),
@@ -92,7 +95,8 @@ fn exporter(
         policy: ledger.policy_text()?,
         folder: ledger.dir.join("exports"),
         jobs_at_once: settings.export_jobs,
-    }))
+    });
+    Ok(exporter.with_file_limits(settings.export_files))
 }
 
 fn query(

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ const STOP_WITHIN: Duration = Duration::from_secs(45);
 
 /// How often we look.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What the names of the service's settings begin with.
+const SETTING: &str = "TRIALSEAL_";
 
 /// Lines of the service's log that are shown when it does not start.
 const LOG_LINES_SHOWN: usize = 20;
@@ -47,6 +51,12 @@ impl Launch {
 
     fn with_options(&self, mut command: Command, subcommand: &[&str]) -> Command {
         command.args(subcommand).arg("--dir").arg(&self.dir).stdin(Stdio::null());
+        // Settings that somebody has for a service of their own would silently make another one of this.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with(SETTING) {
+                command.env_remove(name);
+            }
+        }
         if let Some(url) = &self.database_url {
             command.args(["--database-url", url]);
         }
@@ -54,7 +64,8 @@ impl Launch {
     }
 
     /// `serve`, started so that the kernel stops it should this process be killed: `setpriv`, part of every Debian,
-    /// asks for that and then becomes the service. Without it the service still stops whenever we end in order.
+    /// asks for that and then becomes the service. Without it the service still stops whenever we end in order. In a
+    /// process group of its own it does not get the terminal's Ctrl-C beside our SIGTERM: a second signal ends it at once.
     fn serve(&self) -> Command {
         let have_setpriv =
             Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success());
@@ -65,7 +76,7 @@ impl Launch {
         } else {
             self.command(&["serve"])
         };
-        command.args(["--port", &self.port.to_string()]);
+        command.args(["--port", &self.port.to_string()]).process_group(0);
         command.env("TRIALSEAL_PUBLIC_TRIALS", self.public_trials.join(","));
         command
     }
@@ -166,7 +177,7 @@ impl Service {
     }
 
     fn terminate(&mut self) -> Result<Option<ExitStatus>> {
-        send_sigterm(self.child.id())?;
+        ask_to_stop(self.child.id(), &self.stopping)?;
         let deadline = Instant::now() + STOP_WITHIN;
         while Instant::now() < deadline {
             if let Some(status) = self.child.try_wait()? {
@@ -211,7 +222,7 @@ impl Service {
         lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
     }
 
-    /// Hands SIGINT, SIGTERM and SIGHUP on to the service. On a terminal Ctrl-C reaches it twice, which does no harm.
+    /// Hands the first SIGINT, SIGTERM or SIGHUP on to the service.
     fn watch_signals(&self) -> Result<()> {
         use tokio::signal::unix::{SignalKind, signal};
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -233,8 +244,7 @@ impl Service {
                     _ = hangup.recv() => {}
                 }
             });
-            stopping.store(true, Ordering::Relaxed);
-            if let Err(error) = send_sigterm(pid) {
+            if let Err(error) = ask_to_stop(pid, &stopping) {
                 eprintln!("the service cannot be told to stop: {error}");
             }
         });
@@ -251,8 +261,12 @@ impl Drop for Service {
     }
 }
 
-/// The shell's own `kill`, as the standard library knows SIGKILL alone. The process may have ended meanwhile.
-fn send_sigterm(pid: u32) -> Result<()> {
+/// Sends SIGTERM, once: a second one would end the service in the middle of what it finishes. By the shell's own `kill`, as
+/// the standard library knows SIGKILL alone. The process may have ended meanwhile.
+fn ask_to_stop(pid: u32, stopping: &AtomicBool) -> Result<()> {
+    if stopping.swap(true, Ordering::Relaxed) {
+        return Ok(());
+    }
     Command::new("sh").args(["-c", "kill -TERM \"$0\" 2>&-", &pid.to_string()]).status()?;
     Ok(())
 }

@@ -164,7 +164,7 @@ impl Client {
             see(&now);
             match now["state"].as_str() {
                 Some("done") => return Ok(now),
-                Some("refused" | "failed") | None => bail!("{path} did not succeed: {now}"),
+                Some("refused" | "failed" | "removed") | None => bail!("{path} did not succeed: {now}"),
                 Some(_) if Instant::now() > deadline => bail!("{path} took too long: {now}"),
                 Some(_) => thread::sleep(Duration::from_millis(200)),
             }

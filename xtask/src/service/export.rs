@@ -51,10 +51,7 @@ pub(crate) fn export(client: &Client, trial: &str, folder: &Path) -> Result<Mate
     // One export a state of the log: the checkpoint, which names that state, makes the key.
     let checkpoint = client.get("/log/checkpoint")?.text;
     let state = checkpoint.lines().nth(1).context("the checkpoint has no size")?;
-    let body = json!({"purpose": "Offline verification", "tables": true});
-    let answer =
-        client.post(&format!("/v1/trials/{trial}/exports"), &format!("{trial}.export.{state}"), &body)?;
-    let path = answer.location.context("the export has no address")?;
+    let path = begin(client, trial, state)?;
     client.follow(&path, EXPORT_WITHIN, |_| ())?;
     client.download(&format!("{path}/dataset.zip"), &materials.dataset)?;
     fs::write(&materials.policy, client.get("/v1/policy")?.text)?;
@@ -62,6 +59,21 @@ pub(crate) fn export(client: &Client, trial: &str, folder: &Path) -> Result<Mate
     ensure!(!key.trim().is_empty(), "the service has no export key");
     fs::write(&materials.export_key, format!("{}\n", key.trim()))?;
     Ok(materials)
+}
+
+/// Begins an export, or takes the one that was made of this state before, and answers its address. One that failed or
+/// whose file was removed since is of no use; the same key would give it again.
+fn begin(client: &Client, trial: &str, state: &str) -> Result<String> {
+    let body = json!({"purpose": "Offline verification", "tables": true});
+    let mut number = 1;
+    loop {
+        let key = format!("{trial}.export.{state}.{number}");
+        let answer = client.post(&format!("/v1/trials/{trial}/exports"), &key, &body)?;
+        if !matches!(answer.json()?["state"].as_str(), Some("failed" | "removed")) {
+            return answer.location.context("the export has no address");
+        }
+        number += 1;
+    }
 }
 
 /// The head that a dataset ends in.

@@ -62,17 +62,16 @@ impl Archive {
         ended.chain(self.current.iter().map(|(name, _)| name.clone())).collect()
     }
 
-    /// Adds the signed manifest and ends the file.
+    /// Adds the signed manifest and has the file ended.
     pub(super) fn finish(
         mut self,
         signer: &ExportSigner,
-        folder: &Path,
-        export: Uuid,
+        end: impl FnOnce(ExportFile) -> io::Result<Written>,
     ) -> Result<Written, ExportError> {
         self.end();
         let manifest = Manifest::new(std::mem::take(&mut self.files))?.sign(signer);
         self.file(MANIFEST, &manifest)?;
-        Ok(self.zip.finish()?.into_inner().finish(folder, export)?)
+        Ok(end(self.zip.finish()?.into_inner())?)
     }
 }
 

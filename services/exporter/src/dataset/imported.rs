@@ -6,6 +6,7 @@ use trialseal_record::values::{DataType, DatasetMetadata};
 
 use super::table::{Cell, FinishedTable, Table};
 use crate::error::ExportError;
+use crate::spool::Spool;
 
 /// The table of one import.
 pub(super) struct Imported {
@@ -19,10 +20,11 @@ struct Column {
 }
 
 impl Imported {
-    /// The table of a file that said this of itself; `create` makes it.
+    /// The table, in the file `name`, of a file that said this of itself.
     pub(super) fn new(
+        spool: &mut Spool,
+        name: String,
         dataset: &DatasetMetadata,
-        create: impl FnOnce(Map<String, Value>, Vec<String>) -> Result<Table, ExportError>,
     ) -> Result<Self, ExportError> {
         let names = dataset.columns.iter().map(|column| column.name.clone()).collect();
         let columns = dataset.columns.iter().map(|column| Column {
@@ -34,11 +36,11 @@ impl Imported {
             Value::Object(head) => head,
             _ => Map::new(),
         };
-        Ok(Self { columns, table: create(head, names)? })
+        Ok(Self { columns, table: Table::new(spool, name, head, names) })
     }
 
     /// Adds the row that an event holds.
-    pub(super) fn row(&mut self, trialseq: u64, data: &Value) -> Result<(), ExportError> {
+    pub(super) fn row(&mut self, spool: &mut Spool, trialseq: u64, data: &Value) -> Result<(), ExportError> {
         let cells = self.columns.iter().map(|column| {
             let mut cell = Cell::of(trialseq, data, &column.pointer);
             // Numbers that are no plain integers were sealed as the text they had in the file.
@@ -50,11 +52,11 @@ impl Imported {
             cell
         });
         let cells = cells.collect();
-        self.table.row(cells)
+        self.table.row(spool, cells)
     }
 
-    pub(super) fn finish(self) -> Result<FinishedTable, ExportError> {
-        self.table.finish()
+    pub(super) fn finish(self, spool: &mut Spool) -> Result<FinishedTable, ExportError> {
+        self.table.finish(spool)
     }
 }
 

@@ -9,8 +9,9 @@ use trialseal_seal::event::Header;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::EventRow;
 
-use super::table::{Cell, FinishedTable, Place, Table};
+use super::table::{Cell, FinishedTable, Table};
 use crate::error::ExportError;
+use crate::spool::Spool;
 
 /// Name, label, and type of each column.
 const COLUMNS: [(&str, &str, &str); 11] = [
@@ -47,7 +48,7 @@ impl Items {
     /// Takes an event whose data is shown.
     pub(super) fn take(
         &mut self,
-        place: Place<'_>,
+        spool: &mut Spool,
         row: &EventRow,
         header: &Header,
         data: &Value,
@@ -64,25 +65,21 @@ impl Items {
         let subject = self.subjects.get(&row.stream).cloned().unwrap_or_else(Cell::empty);
         for cells in rows {
             let cells = std::iter::once(subject.clone()).chain(cells).collect();
-            self.table(place)?.row(cells)?;
+            self.table(spool).row(spool, cells)?;
         }
         Ok(())
     }
 
-    fn table(&mut self, place: Place<'_>) -> Result<&mut Table, ExportError> {
-        match &mut self.table {
-            Some(table) => Ok(table),
-            empty => {
-                let name = format!("{TABLES}{}.json", Self::NAME);
-                let columns = COLUMNS.map(|(name, _, _)| name.to_owned()).into();
-                let table = Table::create(place, 0, name, head(&self.trial, self.sealed), columns)?;
-                Ok(empty.insert(table))
-            }
-        }
+    fn table(&mut self, spool: &mut Spool) -> &mut Table {
+        self.table.get_or_insert_with(|| {
+            let name = format!("{TABLES}{}.json", Self::NAME);
+            let columns = COLUMNS.map(|(name, _, _)| name.to_owned()).into();
+            Table::new(spool, name, head(&self.trial, self.sealed), columns)
+        })
     }
 
-    pub(super) fn finish(self) -> Option<Result<FinishedTable, ExportError>> {
-        self.table.map(Table::finish)
+    pub(super) fn finish(self, spool: &mut Spool) -> Result<Option<FinishedTable>, ExportError> {
+        self.table.map(|table| table.finish(spool)).transpose()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The events of a trial, checked one by one, and `record.ndjson`.
 
 use std::io::Write as _;
+use std::ops::Range;
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -23,7 +24,7 @@ use crate::error::ExportError;
 /// Events that are read at once.
 const PAGE: u32 = 500;
 
-/// Reads the events of a trial that its head covers.
+/// Reads the events of a trial, those that its head covers and those that came since.
 pub(super) struct Reader<'a> {
     pub(super) parts: &'a ExporterParts,
     pub(super) handle: &'a Handle,
@@ -32,14 +33,26 @@ pub(super) struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// Gives `take` every event in order, its header checked.
+    /// The events under the head: what the dataset holds.
+    pub(super) fn under_seal(&self) -> Range<u64> {
+        0..self.head.size
+    }
+
+    /// The events that are recorded by now and not under the head.
+    pub(super) fn since_then(&self) -> Result<Range<u64>, ExportError> {
+        let size = self.handle.block_on(self.parts.events.trial_size(self.trial))?;
+        Ok(self.head.size..size.unwrap_or_default())
+    }
+
+    /// Gives `take` every event of a range in order, its header checked.
     pub(super) fn for_each(
         &self,
+        events: Range<u64>,
         mut take: impl FnMut(&EventRow, &Header) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
-        let mut next = 0;
-        while next < self.head.size {
-            let limit = u32::try_from(self.head.size - next).unwrap_or(PAGE).min(PAGE);
+        let mut next = events.start;
+        while next < events.end {
+            let limit = u32::try_from(events.end - next).unwrap_or(PAGE).min(PAGE);
             let rows = self.handle.block_on(self.parts.events.of_trial(self.trial, next, limit))?;
             if rows.is_empty() {
                 return Err(self.missing(next));
@@ -87,11 +100,11 @@ pub(super) fn write(
     reader: &Reader<'_>,
     rights: &Rights,
     archive: &mut Archive,
-    mut tables: Option<&mut Tables<'_>>,
+    mut tables: Option<&mut Tables>,
 ) -> Result<u64, ExportError> {
     let mut tree = Frontier::<Sha3>::new();
     let mut withheld = 0;
-    reader.for_each(|row, header| {
+    reader.for_each(reader.under_seal(), |row, header| {
         tree.push(row.leaf);
         let line = match shown(reader, rights, row, header)? {
             Content::Shown { secret, data } => {
@@ -132,7 +145,9 @@ fn shown(
     }
     Ok(match reader.body(row, header)? {
         Body::Erased => Content::Withheld("erased"),
-        Body::Readable { data, .. } if !rights.show_data(&data) => Content::Withheld("no-consent"),
+        Body::Readable { data, .. } if !rights.show_data(row, header, &data) => {
+            Content::Withheld("no-consent")
+        }
         Body::Readable { secret, data } => Content::Shown { secret: secret.to_hex(), data },
     })
 }

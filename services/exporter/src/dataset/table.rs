@@ -1,16 +1,13 @@
 //! One table in Dataset-JSON 1.1, and the lineage of each of its cells.
 
-use std::io::{BufRead, Write as _};
-use std::path::Path;
+use std::io::Write as _;
 
 use serde_json::{Map, Value, json};
 use trialseal_seal::canonical;
-use trialseal_vault::DataKey;
-use uuid::Uuid;
 
 use super::archive::Archive;
 use crate::error::ExportError;
-use crate::file::{Spool, Spooled};
+use crate::spool::{Part, Spool, Spooled};
 
 /// A cell: its JSON text, and the field of the record that says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,38 +31,28 @@ impl Cell {
     }
 }
 
-/// A table that is being filled. Rows wait in an encrypted spool, since a ZIP takes one file after the other.
+/// A table that is being filled. Rows wait in the spool, since a ZIP takes one file after the other.
 pub(super) struct Table {
-    name: String,
     head: Map<String, Value>,
     columns: Vec<String>,
     rows: u64,
-    spool: Spool,
-}
-
-/// Which export a table belongs to, and how its spool is encrypted.
-#[derive(Clone, Copy)]
-pub(super) struct Place<'a> {
-    pub(super) folder: &'a Path,
-    pub(super) export: Uuid,
-    pub(super) key: &'a DataKey,
+    filled: FinishedTable,
 }
 
 impl Table {
     /// An empty table in the file `name`. `head` holds the members of the file but `records` and `rows`.
-    pub(super) fn create(
-        place: Place<'_>,
-        number: usize,
+    pub(super) fn new(
+        spool: &mut Spool,
         name: String,
         head: Map<String, Value>,
         columns: Vec<String>,
-    ) -> Result<Self, ExportError> {
-        let spool = Spool::create(place.folder, place.export, number, place.key)?;
-        Ok(Self { name, head, columns, rows: 0, spool })
+    ) -> Self {
+        let filled = FinishedTable { name, head: spool.part(), rows: spool.part(), lineage: spool.part() };
+        Self { head, columns, rows: 0, filled }
     }
 
     /// Adds a row of one cell for each column.
-    pub(super) fn row(&mut self, cells: Vec<Cell>) -> Result<(), ExportError> {
+    pub(super) fn row(&mut self, spool: &mut Spool, cells: Vec<Cell>) -> Result<(), ExportError> {
         let mut row = String::from("[");
         let mut from = Map::new();
         for (column, cell) in self.columns.iter().zip(cells) {
@@ -78,46 +65,49 @@ impl Table {
             }
         }
         row.push(']');
-        self.spool.line(row.as_bytes())?;
-        let lineage = json!({ "table": self.name, "row": self.rows, "from": from });
-        self.spool.line(&canonical::to_vec(&lineage))?;
+        spool.line(self.filled.rows, row.as_bytes())?;
+        let lineage = json!({ "table": self.filled.name, "row": self.rows, "from": from });
+        spool.line(self.filled.lineage, &canonical::to_vec(&lineage))?;
         self.rows += 1;
         Ok(())
     }
 
-    pub(super) fn finish(mut self) -> Result<FinishedTable, ExportError> {
+    /// Ends the table. What it says of itself goes into the spool too, for of many tables that is much.
+    pub(super) fn finish(mut self, spool: &mut Spool) -> Result<FinishedTable, ExportError> {
         self.head.insert("records".into(), self.rows.into());
-        Ok(FinishedTable { name: self.name, head: self.head, lines: self.spool.finish()? })
+        spool.line(self.filled.head, &serde_json::to_vec(&self.head)?)?;
+        Ok(self.filled)
     }
 }
 
-/// A table that has all its rows: lines of a row and its lineage in turn.
+/// A table that has all its rows.
 pub(super) struct FinishedTable {
     name: String,
-    head: Map<String, Value>,
-    lines: Spooled,
+    head: Part,
+    rows: Part,
+    lineage: Part,
 }
 
 impl FinishedTable {
     /// Writes the table's file.
-    pub(super) fn write(&self, archive: &mut Archive, key: &DataKey) -> Result<(), ExportError> {
+    pub(super) fn write(&self, spooled: &Spooled, archive: &mut Archive) -> Result<(), ExportError> {
         archive.begin(&self.name)?;
-        let head = serde_json::to_string(&self.head)?;
-        archive.write_all(head.strip_suffix('}').unwrap_or(&head).as_bytes())?;
+        spooled.for_each(self.head, |head| archive.write_all(head.strip_suffix(b"}").unwrap_or(head)))?;
         archive.write_all(b",\"rows\":[")?;
-        for (place, row) in self.lines.read(key)?.split(b'\n').step_by(2).enumerate() {
-            archive.write_all(if place > 0 { b",\n" } else { b"\n" })?;
-            archive.write_all(&row?)?;
-        }
+        let mut before: &[u8] = b"\n";
+        spooled.for_each(self.rows, |row| {
+            archive.write_all(before)?;
+            before = b",\n";
+            archive.write_all(row)
+        })?;
         Ok(archive.write_all(b"\n]}\n")?)
     }
 
     /// Writes the lines that say where the table's cells come from.
-    pub(super) fn write_lineage(&self, archive: &mut Archive, key: &DataKey) -> Result<(), ExportError> {
-        for line in self.lines.read(key)?.split(b'\n').skip(1).step_by(2) {
-            archive.write_all(&line?)?;
-            archive.write_all(b"\n")?;
-        }
-        Ok(())
+    pub(super) fn write_lineage(&self, spooled: &Spooled, archive: &mut Archive) -> Result<(), ExportError> {
+        Ok(spooled.for_each(self.lineage, |line| {
+            archive.write_all(line)?;
+            archive.write_all(b"\n")
+        })?)
     }
 }

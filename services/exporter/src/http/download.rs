@@ -1,24 +1,34 @@
 //! `GET /v1/exports/{export}/dataset.zip`
 
 use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, ETAG, IF_NONE_MATCH};
 use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use trialseal_access::Principal;
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use uuid::Uuid;
 
 use crate::error::ExportError;
+use crate::file::{self, Reading};
 use crate::job::store_problem;
 use crate::status::Job;
-use crate::{ExportState, Exporter, file};
+use crate::{ExportState, Exporter};
 
 /// Bytes that are decrypted and sent at once, and how many such pieces wait for a slow reader.
 const PIECE_BYTES: usize = 64 << 10;
 const WAITING_PIECES: usize = 4;
+
+/// How long a reader may leave a piece before the download ends: others wait for its place.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Seconds after which asking again makes sense where all places are taken.
+const FULL_SECONDS: u32 = 5;
 
 /// The finished dataset. Its `ETag` is its SHA-256 in hex. Check it with `trialseal-verify dataset`.
 #[utoipa::path(
@@ -31,6 +41,8 @@ const WAITING_PIECES: usize = 4;
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such export, or its file is not there (yet, or any more)", body = Problem,
             content_type = "application/problem+json"),
+        (status = 503, description = "Too many datasets are being fetched", body = Problem,
+            content_type = "application/problem+json"),
     )
 )]
 #[get("/v1/exports/{export}/dataset.zip")]
@@ -41,19 +53,20 @@ pub(crate) async fn download(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let job = exporter.find(&principal, &export).await?;
-    let (ExportState::Done, Some(bytes), Some(sha256)) =
-        (job.status.state, job.status.bytes, job.status.sha256)
-    else {
-        return Err(Problem::new(
-            ProblemKind::NotFound,
-            "This export is not done; its status says how it stands.",
-        ));
+    let (bytes, sha256) = match (job.status.state, job.status.bytes, job.status.sha256) {
+        (ExportState::Done, Some(bytes), Some(sha256)) => (bytes, sha256),
+        (ExportState::Removed, ..) => return Err(gone()),
+        _ => {
+            let detail = "This export is not done; its status says how it stands.";
+            return Err(Problem::new(ProblemKind::NotFound, detail));
+        }
     };
     let tag = format!("\"{sha256}\"");
     if request.headers().get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
-    let pieces = pieces(&exporter, &job).await?;
+    let place = Arc::clone(&exporter.downloading).try_acquire_owned().map_err(|_| full())?;
+    let pieces = pieces(open(&exporter, &job).await?, job.status.id, place, PATIENCE);
     let name = format!("attachment; filename=\"{}-seal-{}.zip\"", job.status.trial, job.status.seal);
     let body = SizedStream::new(
         bytes,
@@ -67,9 +80,17 @@ pub(crate) async fn download(
         .body(body))
 }
 
-/// Decrypts the file piece by piece on a thread of its own, no faster than it is taken.
-async fn pieces(exporter: &Exporter, job: &Job) -> Result<mpsc::Receiver<io::Result<Bytes>>, Problem> {
-    let gone = || Problem::new(ProblemKind::NotFound, "The file of this export is not there any more.");
+fn gone() -> Problem {
+    Problem::new(ProblemKind::NotFound, "The file of this export is not there any more.")
+        .with_hint("Export again, under another Idempotency-Key; files are kept for a while only.")
+}
+
+fn full() -> Problem {
+    Problem::new(ProblemKind::Busy, "As many datasets are being fetched as can be at once.")
+        .with_retry_after_seconds(FULL_SECONDS)
+}
+
+async fn open(exporter: &Exporter, job: &Job) -> Result<Reading, Problem> {
     let key = match job.key {
         Some(key) => {
             exporter.parts.vault.key(key).await.map_err(|error| store_problem(&ExportError::Vault(error)))?
@@ -79,31 +100,101 @@ async fn pieces(exporter: &Exporter, job: &Job) -> Result<mpsc::Receiver<io::Res
     let key = key.ok_or_else(gone)?;
     let (folder, id) = (exporter.parts.folder.clone(), job.status.id);
     let opened = tokio::task::spawn_blocking(move || file::open(&folder, id, &key)).await;
-    let mut reader = match opened {
-        Ok(Ok(reader)) => reader,
-        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Err(gone()),
-        Ok(Err(error)) => return Err(Problem::internal(&error)),
-        Err(error) => return Err(Problem::internal(&error)),
-    };
+    match opened.map_err(|error| Problem::internal(&error))? {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(gone()),
+        opened => opened.map_err(|error| Problem::internal(&error)),
+    }
+}
+
+/// Decrypts the file piece by piece, no faster than it is taken. A thread is busy with it for the length of a piece only,
+/// so readers who take their time keep none from others; who takes nothing for `patience` loses the place.
+fn pieces(
+    mut reading: Reading,
+    export: Uuid,
+    place: OwnedSemaphorePermit,
+    patience: Duration,
+) -> mpsc::Receiver<io::Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-    tokio::task::spawn_blocking(move || {
+    tokio::spawn(async move {
+        let _place = place;
         loop {
-            let mut piece = vec![0; PIECE_BYTES];
-            let read = reader.read(&mut piece).map(|count| {
-                piece.truncate(count);
-                Bytes::from(piece)
-            });
-            let last = read.as_ref().map_or(true, Bytes::is_empty);
-            if let Err(error) = &read {
-                tracing::error!(export = %id, %error, "exporter.file.read");
-            } else if last {
+            let read = tokio::task::spawn_blocking(move || (piece(&mut reading), reading)).await;
+            // The process is ending.
+            let Ok((piece, rest)) = read else { return };
+            reading = rest;
+            let is_last = piece.as_ref().map_or(true, Bytes::is_empty);
+            if let Err(error) = &piece {
+                tracing::error!(%export, %error, "exporter.file.read");
+            } else if is_last {
                 return;
             }
-            // The reader of the answer may have left.
-            if sender.blocking_send(read).is_err() || last {
+            // The reader of the answer may have left, or sleep.
+            let sent = tokio::time::timeout(patience, sender.send(piece)).await;
+            if is_last || !matches!(sent, Ok(Ok(()))) {
                 return;
             }
         }
     });
-    Ok(receiver)
+    receiver
+}
+
+/// The next piece; an empty one ends the file.
+fn piece(reading: &mut Reading) -> io::Result<Bytes> {
+    let mut piece = vec![0; PIECE_BYTES];
+    let count = reading.read(&mut piece)?;
+    piece.truncate(count);
+    Ok(piece.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use tokio::sync::Semaphore;
+    use trialseal_record::ids::Scope;
+
+    use super::*;
+    use crate::file::ExportFile;
+    use crate::testing::{Ledger, trial};
+
+    const EXPORT: Uuid = Uuid::from_u128(1);
+    const BYTES: usize = 1 << 20;
+
+    async fn reading(folder: &std::path::Path) -> Reading {
+        let ledger = Ledger::new().await;
+        let key = ledger.vault.key_of(&Scope::Trial(trial("DEMO-1"))).await.unwrap();
+        let mut file = ExportFile::create(folder, EXPORT, &key).unwrap();
+        file.write_all(&vec![7; BYTES]).unwrap();
+        file.finish(folder, EXPORT, 0).unwrap();
+        file::open(folder, EXPORT, &key).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn who_takes_nothing_loses_the_place_and_gets_no_whole_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, Duration::from_millis(20));
+        drop(tokio::time::timeout(Duration::from_secs(10), places.acquire()).await.unwrap().unwrap());
+        let mut taken = 0;
+        while let Some(piece) = pieces.recv().await {
+            taken += piece.unwrap().len();
+        }
+        assert_eq!(taken, WAITING_PIECES * PIECE_BYTES);
+    }
+
+    #[actix_web::test]
+    async fn who_takes_slowly_gets_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, Duration::from_secs(10));
+        let mut taken = 0;
+        while let Some(piece) = pieces.recv().await {
+            taken += piece.unwrap().len();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert_eq!(taken, BYTES);
+        drop(tokio::time::timeout(Duration::from_secs(10), places.acquire()).await.unwrap().unwrap());
+    }
 }
