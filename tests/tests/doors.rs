@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 use trialseal_tests::{Answer, Client, Engine, Role, Service, Trial, bodies, on_both_engines};
 use ureq::SendBody;
@@ -11,6 +13,7 @@ on_both_engines!(
     a_token_opens_its_own_trial_alone,
     a_revoked_token_is_dead_at_once,
     each_role_does_its_own,
+    another_method_is_told_which_ones_there_are,
     pages_show_nobody_s_data_to_strangers,
 );
 
@@ -257,6 +260,36 @@ fn each_role_does_its_own(engine: Engine) {
     let made =
         service.command(&["token", "create", "--actor", "x", "--role", "system", "--organisation", "x"]);
     assert!(!made.status.success(), "somebody can act as the service itself");
+    let nobody =
+        service.command(&["token", "create", "--actor", "", "--role", "monitor", "--organisation", "x"]);
+    assert!(!nobody.status.success(), "nobody has a token");
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("--actor"), "{nobody:?}");
+}
+
+fn another_method_is_told_which_ones_there_are(engine: Engine) {
+    let service = Service::start(engine);
+    let (trial, anonymous) = (Trial::open(&service, "METHODS-1"), service.anonymous());
+    let mut known: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (method, template) in routes(&anonymous) {
+        known.entry(template).or_default().insert(method);
+    }
+    for (path, method) in
+        [("/", "GET"), ("/api", "GET"), ("/openapi.json", "GET"), ("/sign-in", "POST"), ("/sign-out", "POST")]
+    {
+        known.entry(path.to_owned()).or_default().insert(method.to_owned());
+    }
+    for (template, methods) in &mut known {
+        assert!(!methods.contains("DELETE"), "{template}: this test needs a method that no route has");
+        if methods.contains("GET") {
+            methods.insert("HEAD".to_owned());
+        }
+        let answer = anonymous.send("DELETE", &fill(template, &trial.id), &[], SendBody::none()).unwrap();
+        answer.problem(405, "method-not-allowed");
+        let allowed: BTreeSet<String> = answer.header("allow").split(", ").map(str::to_owned).collect();
+        assert_eq!(allowed, *methods, "{template}");
+    }
+    let nowhere = anonymous.send("DELETE", "/v1/nowhere", &[], SendBody::none()).unwrap();
+    nowhere.problem(404, "not-found");
 }
 
 /// A path without `..`, which clients need not resolve.

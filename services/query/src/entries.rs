@@ -1,5 +1,7 @@
 //! Events as they are listed and streamed: the header, and the data where the caller may see them.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::Value;
 use trialseal_access::{Permission, Principal};
@@ -66,8 +68,24 @@ impl Query {
         }
     }
 
-    /// An event as it is listed.
-    pub(crate) async fn entry(&self, principal: &Principal, row: &EventRow) -> Result<EventEntry, Problem> {
+    /// Events as they are listed.
+    pub(crate) async fn entries(
+        self: &Arc<Self>,
+        principal: &Principal,
+        rows: Vec<EventRow>,
+    ) -> Result<Vec<EventEntry>, Problem> {
+        let principal = principal.clone();
+        self.aside(async move |query| {
+            let mut entries = Vec::with_capacity(rows.len());
+            for row in &rows {
+                entries.push(query.entry(&principal, row).await?);
+            }
+            Ok(entries)
+        })
+        .await
+    }
+
+    async fn entry(&self, principal: &Principal, row: &EventRow) -> Result<EventEntry, Problem> {
         let header = row.checked_header().map_err(problems::store)?;
         let (data, withheld) = match self.visible(principal, row, &header).await? {
             Visible::Data { data, .. } => (Some(data), None),

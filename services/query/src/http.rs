@@ -14,6 +14,7 @@ mod stream;
 mod timeline;
 mod trials;
 
+use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::pages;
@@ -41,6 +42,29 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(policy::get)
         .service(log::get);
     config.map(pages::routes);
+}
+
+/// Where a list goes on: an id, as `next` of an answer gave it. No id holds a control character, and PostgreSQL cannot
+/// even compare one with NUL.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct After(String);
+
+impl After {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for After {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text.chars().any(char::is_control) {
+            return Err("this should be `next` of the answer before");
+        }
+        Ok(Self(text))
+    }
 }
 
 /// How many to list.

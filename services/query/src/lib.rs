@@ -8,11 +8,13 @@
 //! To add an endpoint: a file under `http/` with its answer, its OpenAPI text, its handler and its tests, and its line in
 //! [`routes`].
 
+mod aside;
 mod entries;
 mod http;
 mod pages;
 mod problems;
 mod proofs;
+mod streams;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -23,7 +25,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use trialseal_record::TrialId;
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::shutdown::Shutdown;
@@ -33,10 +34,7 @@ use trialseal_store::{Events, Models, Progress, Seals};
 use trialseal_vault::Vault;
 
 pub use http::routes;
-pub use pages::ApiDescription;
-
-/// Live streams that are served at once. Each holds one page of events at the most.
-const MAX_STREAMS: usize = 256;
+pub use pages::{ApiDescription, PAGES};
 
 /// What the read API is made of.
 pub struct QueryParts {
@@ -69,7 +67,7 @@ pub struct Query {
     parts: QueryParts,
     policy: Policy,
     maps: proofs::Maps,
-    streams: Arc<Semaphore>,
+    streams: Arc<streams::Places>,
 }
 
 impl Query {
@@ -77,6 +75,6 @@ impl Query {
     /// [`Refused`] where the publication policy cannot be read.
     pub fn new(parts: QueryParts) -> Result<Self, Refused> {
         let policy = Policy::parse(&parts.policy)?;
-        Ok(Self { parts, policy, maps: proofs::Maps::new(), streams: Arc::new(Semaphore::new(MAX_STREAMS)) })
+        Ok(Self { parts, policy, maps: proofs::Maps::new(), streams: Arc::default() })
     }
 }

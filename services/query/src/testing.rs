@@ -1,7 +1,10 @@
 //! A ledger in memory for the tests: appended to through the writer, sealed by hand, so that a test says what a seal covers.
 
+mod ports;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use actix_web::App;
@@ -19,6 +22,7 @@ use trialseal_record::event::Event;
 use trialseal_record::ids::{ParticipantId, Scope, StreamId, TrialId};
 use trialseal_record::{Role, view};
 use trialseal_runtime::clock::ManualClock;
+use trialseal_runtime::http::{Methods, configure, head_as_get, only_problems};
 use trialseal_runtime::ids::{Ids, SeededIds};
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::checkpoint::Checkpoint;
@@ -39,7 +43,8 @@ use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, Vault, WrappedKey}
 use utoipa_actix_web::AppExt as _;
 use uuid::Uuid;
 
-use crate::{ApiDescription, Query, QueryParts, routes};
+pub(crate) use self::ports::{Counted, Short};
+use crate::{ApiDescription, PAGES, Query, QueryParts, routes};
 
 pub(crate) const ORIGIN: &str = "ledger.example.org/test";
 /// 2026-01-01T00:00:00Z
@@ -71,6 +76,8 @@ struct Trees {
 struct Destructible {
     store: Arc<MemoryStore>,
     destroyed: Mutex<HashSet<Uuid>>,
+    /// The thread that asked for a key last.
+    asked_by: Mutex<Option<ThreadId>>,
 }
 
 impl Destructible {
@@ -86,6 +93,7 @@ impl DataKeys for Destructible {
         Ok(key.filter(|key| self.is_left(key.id)))
     }
     async fn data_key(&self, id: Uuid) -> Result<Option<WrappedKey>, KeyStoreError> {
+        *self.asked_by.lock().unwrap() = Some(thread::current().id());
         Ok(self.store.data_key(id).await?.filter(|_| self.is_left(id)))
     }
     async fn add_data_key(&self, key: &WrappedKey) -> Result<WrappedKey, KeyStoreError> {
@@ -106,7 +114,11 @@ impl Ledger {
         let store = Arc::new(MemoryStore::new(ORIGIN));
         let folder = tempfile::tempdir().unwrap();
         let master = Arc::new(MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap());
-        let keys = Arc::new(Destructible { store: Arc::clone(&store), destroyed: Mutex::default() });
+        let keys = Arc::new(Destructible {
+            store: Arc::clone(&store),
+            destroyed: Mutex::default(),
+            asked_by: Mutex::default(),
+        });
         let vault = Arc::new(Vault::open(ORIGIN, Arc::clone(&keys) as _, master).await.unwrap());
         let progress = Arc::new(Progress::new());
         let clock = Arc::new(ManualClock::new(START));
@@ -132,7 +144,11 @@ impl Ledger {
     }
 
     pub(crate) fn query_under(&self, policy: String) -> Query {
-        Query::new(QueryParts {
+        Query::new(QueryParts { policy, ..self.parts() }).unwrap()
+    }
+
+    pub(crate) fn parts(&self) -> QueryParts {
+        QueryParts {
             events: Arc::clone(&self.store) as _,
             seals: Arc::clone(&self.store) as _,
             models: Arc::clone(&self.store) as _,
@@ -140,12 +156,19 @@ impl Ledger {
             clock: Arc::clone(&self.clock) as _,
             progress: Arc::clone(&self.progress),
             shutdown: self.shutdown.clone(),
-            policy,
+            policy: self.policy_text(),
             log: self.folder.path().join("log"),
             heartbeat: Duration::from_mins(1),
             public_trials: vec!["PUBLIC-1".parse().unwrap()],
-        })
-        .unwrap()
+        }
+    }
+
+    /// The thread that opens the data of a participant's events when they are read with no key at hand.
+    pub(crate) async fn thread_of(&self, id: &str, number: u128, read: impl Future) -> Option<ThreadId> {
+        let scope = Scope::Participant(trial(id), participant(number));
+        self.vault.forget(self.store.data_key_of(&scope).await.unwrap().unwrap().id);
+        read.await;
+        *self.keys.asked_by.lock().unwrap()
     }
 
     /// Records one event.
@@ -285,15 +308,20 @@ impl Ledger {
 
     /// Asks the API.
     pub(crate) async fn ask(&self, request: TestRequest) -> Answer {
-        let app = init_service(app(self.query())).await;
-        let response = call_service(&app, request.to_request()).await;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: read_body(response).await.to_vec() }
+        ask(self.parts(), request).await
     }
 
     pub(crate) async fn get(&self, role: Role, uri: &str) -> Answer {
         self.ask(as_role(role, uri)).await
     }
+}
+
+/// Asks the API of these parts.
+pub(crate) async fn ask(parts: QueryParts, request: TestRequest) -> Answer {
+    let app = init_service(app(Query::new(parts).unwrap())).await;
+    let response = call_service(&app, request.to_request()).await;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Answer { status, headers, body: read_body(response).await.to_vec() }
 }
 
 /// The app with every route and page.
@@ -309,10 +337,14 @@ pub(crate) fn app(
     >,
 > {
     let (app, api) = App::new().into_utoipa_app().configure(routes).split_for_parts();
-    app.app_data(Data::new(ApiDescription(serde_json::to_value(&api).unwrap())))
+    app.configure(|app| configure(app, 1 << 20))
+        .app_data(Data::new(Methods::of(&api).and(PAGES)))
+        .app_data(Data::new(ApiDescription(serde_json::to_value(&api).unwrap())))
         .app_data(Data::new(query))
         .app_data(holders(Arc::new(Roles)))
         .wrap(from_fn(authenticate))
+        .wrap(from_fn(only_problems))
+        .wrap(from_fn(head_as_get))
 }
 
 fn event(stream: StreamId, id: Uuid, kind: &str, dataroot: Hash, key: Uuid, body: Vec<u8>) -> NewEvent {
@@ -333,7 +365,7 @@ fn event(stream: StreamId, id: Uuid, kind: &str, dataroot: Hash, key: Uuid, body
     }
 }
 
-/// One token a role: a monitor and an administrator reach every trial, the others `DEMO-1`.
+/// One token a role, each another person's: a monitor and an administrator reach every trial, the others `DEMO-1`.
 struct Roles;
 
 pub(crate) fn token(role: Role) -> Token {
@@ -349,7 +381,7 @@ impl Holders for Roles {
     async fn holder(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
         let role = Role::ALL.into_iter().find(|role| token(*role).hash() == *hash);
         Ok(role.map(|role| Principal {
-            actor: "person-1".into(),
+            actor: format!("person-{role}"),
             role,
             organisation: "Example Ltd".into(),
             source_system: None,

@@ -1,10 +1,12 @@
 //! Reading the read models.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use trialseal_record::ids::TrialId;
 use trialseal_record::view::View;
 use trialseal_runtime::problem::Problem;
-use trialseal_store::{Doc, ModelRow, docs};
+use trialseal_store::{Doc, ModelRow, docs, may_go_on};
 
 use crate::Query;
 use crate::problems::{self, damaged, unavailable};
@@ -30,30 +32,38 @@ pub(crate) struct Listed<V> {
 
 impl Query {
     /// A document; `None` where there is none, or it can no longer be read.
-    pub(crate) async fn document<V: View>(
-        &self,
+    pub(crate) async fn document<V: View + Send + 'static>(
+        self: &Arc<Self>,
         trial: &TrialId,
         id: &str,
     ) -> Result<Option<Folded<V>>, Problem> {
+        Ok(self.documents(vec![(trial.clone(), id.to_owned())]).await?.pop().flatten())
+    }
+
+    /// Documents, in the order of `ids`; `None` where there is none, or it can no longer be read.
+    pub(crate) async fn documents<V: View + Send + 'static>(
+        self: &Arc<Self>,
+        ids: Vec<(TrialId, String)>,
+    ) -> Result<Vec<Option<Folded<V>>>, Problem> {
         for _ in 0..TRIES {
-            let Some(model) = self.active(V::MODEL).await? else { return Ok(None) };
-            let ids = [(trial.clone(), id.to_owned())];
+            let Some(model) = self.active(V::MODEL).await? else {
+                return Ok(ids.iter().map(|_| None).collect());
+            };
             let docs =
                 self.parts.models.docs(V::MODEL, model.generation, &ids).await.map_err(problems::store)?;
-            if let Some(doc) = docs.into_iter().flatten().next() {
-                let view = self.open::<V>(&doc).await?;
-                return Ok(view.map(|view| Folded { position: model.position, view }));
+            if docs.contains(&None) && !self.is_still(&model).await? {
+                continue;
             }
-            if self.is_still(&model).await? {
-                return Ok(None);
-            }
+            let views = self.open(docs).await?;
+            let folded = |view: Option<V>| Some(Folded { position: model.position, view: view? });
+            return Ok(views.into_iter().map(folded).collect());
         }
         Err(unavailable("The read model is being replaced right now."))
     }
 
     /// Up to `limit` documents of a trial whose ids start with `prefix`. Those that can no longer be read are left out.
-    pub(crate) async fn list<V: View>(
-        &self,
+    pub(crate) async fn list<V: View + Send + 'static>(
+        self: &Arc<Self>,
         trial: &TrialId,
         prefix: &str,
         after: Option<&str>,
@@ -68,18 +78,33 @@ impl Query {
             if docs.is_empty() && !self.is_still(&model).await? {
                 continue;
             }
-            let full = docs.len() == limit as usize;
-            let next = docs.last().filter(|_| full).map(|doc| doc.id.clone());
-            let mut views = Vec::with_capacity(docs.len());
-            for doc in &docs {
-                views.extend(self.open::<V>(doc).await?);
-            }
+            let next = docs.last().filter(|_| may_go_on(&docs, limit)).map(|doc| doc.id.clone());
+            let views = self.open(docs.into_iter().map(Some).collect()).await?;
+            let views = views.into_iter().flatten().collect();
             return Ok(Listed { position: model.position, views, next });
         }
         Err(unavailable("The read model is being replaced right now."))
     }
 
-    async fn open<V: View>(&self, doc: &Doc) -> Result<Option<V>, Problem> {
+    /// Opens what of the documents there is and can be read.
+    async fn open<V: View + Send + 'static>(
+        self: &Arc<Self>,
+        docs: Vec<Option<Doc>>,
+    ) -> Result<Vec<Option<V>>, Problem> {
+        self.aside(async move |query| {
+            let mut views = Vec::with_capacity(docs.len());
+            for doc in &docs {
+                views.push(match doc {
+                    Some(doc) => query.open_one(doc).await?,
+                    None => None,
+                });
+            }
+            Ok(views)
+        })
+        .await
+    }
+
+    async fn open_one<V: View>(&self, doc: &Doc) -> Result<Option<V>, Problem> {
         let Some(json) = docs::open(&self.parts.vault, V::MODEL, doc).await.map_err(problems::body)? else {
             return Ok(None);
         };

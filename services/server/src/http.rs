@@ -14,9 +14,9 @@ use trialseal_access::http::{Holders, Unavailable, authenticate, holders};
 use trialseal_exporter::Exporter;
 use trialseal_ingest::Ingest;
 use trialseal_projector::Projector;
-use trialseal_query::{ApiDescription, Query};
+use trialseal_query::{ApiDescription, PAGES, Query};
 use trialseal_runtime::clock::Clock;
-use trialseal_runtime::http::{configure, only_problems, security_headers};
+use trialseal_runtime::http::{Methods, configure, head_as_get, only_problems, security_headers};
 use trialseal_runtime::ids::Ids;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_runtime::request_log::RequestLog;
@@ -28,6 +28,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+/// Where the API is described for machines.
+const DESCRIPTION: &str = "/openapi.json";
 
 /// What answers over HTTP.
 #[derive(Clone)]
@@ -62,9 +65,11 @@ pub(crate) fn bind(settings: &Settings, services: Services) -> Result<Server> {
             .app_data(services.ingest.clone())
             .app_data(services.query.clone())
             .app_data(services.exporter.clone())
+            .app_data(Data::new(Methods::of(&description).and(PAGES).and(&[(DESCRIPTION, "GET")])))
             .app_data(Data::new(ApiDescription(serde_json::to_value(&description).unwrap_or_default())))
             .wrap(from_fn(authenticate))
             .wrap(from_fn(only_problems))
+            .wrap(from_fn(head_as_get))
             .wrap(security_headers())
             .wrap(RequestLog::new(Arc::clone(&services.clock), Arc::clone(&services.ids)))
     };
@@ -88,7 +93,7 @@ pub(crate) async fn run(server: Server, shutdown: Shutdown) -> Result<()> {
 
 fn routes(config: &mut ServiceConfig) {
     config.service(healthz).service(readyz).service(metrics);
-    config.map(|config| config.route("/openapi.json", web::get().to(openapi)));
+    config.map(|config| config.route(DESCRIPTION, web::get().to(openapi)));
 }
 
 fn description() -> OpenApi {

@@ -7,7 +7,8 @@ pub enum Permission {
     ReadRecord,
     /// The data of events: forms, timelines, adverse events.
     ReadParticipantData,
-    /// Which trials there are, and proofs that there is none of a name, which can show another's.
+    /// Proofs that there is no trial of a name, which can show another's: for roles that may see which trials there are.
+    /// The list of trials is no such thing; it shows to each what their token reaches, whatever the role.
     ReadTrialList,
     /// Datasets, each value shown only where its participant's consent covers it.
     Export,
@@ -19,13 +20,11 @@ pub enum Permission {
     Import,
     /// The service's metrics.
     Metrics,
-    /// Tokens: giving them out and revoking them.
-    ManageTokens,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 8] = [
         Self::ReadRecord,
         Self::ReadParticipantData,
         Self::ReadTrialList,
@@ -34,7 +33,6 @@ impl Permission {
         Self::Submit,
         Self::Import,
         Self::Metrics,
-        Self::ManageTokens,
     ];
 
     /// Whether `role` has it, by [`MATRIX`].
@@ -45,8 +43,8 @@ impl Permission {
 
 /// The roles that have each permission; all others do not. Which trials it holds for is the token's matter.
 ///
-/// - A sponsor answers for the trial and exports all of it, but neither sees which other trials there are nor runs the
-///   service.
+/// - A sponsor answers for the trial and exports all of it, but neither sees which trials there are out of the token's
+///   reach nor runs the service.
 /// - An investigator records and reads the participants of the trial.
 /// - The IRB and monitors see everything and export everything; of the trial itself the IRB alone records something,
 ///   its decisions.
@@ -64,7 +62,6 @@ pub const MATRIX: &[(Permission, &[Role])] = {
         (Permission::Submit, &[Sponsor, Investigator, Irb]),
         (Permission::Import, &[Sponsor, Investigator]),
         (Permission::Metrics, &[Admin]),
-        (Permission::ManageTokens, &[Admin]),
     ]
 };
 
@@ -75,8 +72,7 @@ mod tests {
     /// Written out a second time, role by role, so that a slip in the table does not pass unseen.
     fn expected(role: Role) -> Vec<Permission> {
         use Permission::{
-            Export, ExportAll, Import, ManageTokens, Metrics, ReadParticipantData, ReadRecord, ReadTrialList,
-            Submit,
+            Export, ExportAll, Import, Metrics, ReadParticipantData, ReadRecord, ReadTrialList, Submit,
         };
         match role {
             Role::Sponsor => vec![ReadRecord, ReadParticipantData, Export, ExportAll, Submit, Import],
@@ -84,7 +80,7 @@ mod tests {
             Role::Irb => vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, Submit],
             Role::Monitor => vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll],
             Role::Researcher => vec![ReadRecord, Export],
-            Role::Admin => vec![ReadRecord, ReadTrialList, Metrics, ManageTokens],
+            Role::Admin => vec![ReadRecord, ReadTrialList, Metrics],
             Role::System => vec![],
         }
     }
@@ -110,8 +106,8 @@ mod tests {
             let may = |permission: Permission| permission.is_of(role);
             assert!(!may(Permission::ExportAll) || may(Permission::ReadParticipantData), "{role}");
             assert!(!may(Permission::ExportAll) || may(Permission::Export), "{role}");
-            assert!(!may(Permission::ManageTokens) || !may(Permission::ReadParticipantData), "{role}");
-            assert!(!may(Permission::ManageTokens) || !may(Permission::Submit), "{role}");
+            assert!(!may(Permission::Metrics) || !may(Permission::ReadParticipantData), "{role}");
+            assert!(!may(Permission::Metrics) || !may(Permission::Submit), "{role}");
         }
     }
 }

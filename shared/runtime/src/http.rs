@@ -1,21 +1,36 @@
 //! Furniture of the HTTP server: extractors that answer with a [`Problem`], headers that every answer has, and the
 //! guard that lets no other form of error out.
 //!
-//! Wrap an app so (the outermost last): `.configure(|app| configure(app, body_bytes)).wrap(from_fn(only_problems))
-//! .wrap(security_headers()).wrap(RequestLog::new(…))`.
+//! Wrap an app so (the outermost last): `.configure(|app| configure(app, body_bytes)).app_data(Data::new(Methods::of(…)))
+//! .wrap(from_fn(only_problems)).wrap(from_fn(head_as_get)).wrap(security_headers()).wrap(RequestLog::new(…))`.
 
+mod head;
+mod methods;
 #[cfg(test)]
 mod tests;
 
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::{Error, JsonPayloadError, PathError, PayloadError, QueryPayloadError};
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use actix_web::middleware::{DefaultHeaders, Next};
-use actix_web::web::{self, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
+use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
 use crate::problem::{CONTENT, Problem, ProblemKind};
+
+pub use head::head_as_get;
+pub use methods::Methods;
+
+/// What [`security_headers`] sets.
+const SECURITY_HEADERS: [(&str, &str); 6] = [
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cache-control", "no-store"),
+];
 
 /// Sets the extractors up, with bodies of at most `body_bytes`, and what answers where no route does.
 pub fn configure(app: &mut ServiceConfig, body_bytes: usize) {
@@ -55,13 +70,14 @@ pub fn query_config() -> QueryConfig {
 /// Headers for every answer that does not set its own: no guessing of content types, no framing, no scripts, nothing
 /// kept in caches. Pages and the published log set what they need instead.
 pub fn security_headers() -> DefaultHeaders {
-    DefaultHeaders::new()
-        .add(("X-Content-Type-Options", "nosniff"))
-        .add(("X-Frame-Options", "DENY"))
-        .add(("Referrer-Policy", "no-referrer"))
-        .add(("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
-        .add(("Cross-Origin-Opener-Policy", "same-origin"))
-        .add(("Cache-Control", "no-store"))
+    SECURITY_HEADERS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add)
+}
+
+/// As [`security_headers`], for an answer that no middleware sees.
+pub(crate) fn secure(answer: &mut HttpResponse) {
+    for (name, value) in SECURITY_HEADERS {
+        answer.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
 }
 
 /// Middleware: an error in any form but a [`Problem`] (a plain 405 of the router, a text of a library) goes out as the
@@ -91,8 +107,20 @@ pub async fn only_problems(
     Ok(response.into_response(answer))
 }
 
-async fn no_route() -> HttpResponse {
-    Problem::new(ProblemKind::NotFound, "There is nothing at this address.").error_response()
+/// Answers where no route does: 405 where one would with another method, else 404.
+async fn no_route(request: HttpRequest) -> HttpResponse {
+    let methods = request.app_data::<Data<Methods>>();
+    let allow = request.match_pattern().and_then(|pattern| methods?.allow(&pattern));
+    let Some(allow) = allow else {
+        return Problem::new(ProblemKind::NotFound, "There is nothing at this address.").error_response();
+    };
+    let detail = format!("This address takes {allow}.");
+    let mut answer = Problem::new(ProblemKind::MethodNotAllowed, detail).error_response();
+    // Names of methods always make a header value.
+    if let Ok(allow) = HeaderValue::from_str(&allow) {
+        answer.headers_mut().insert(ALLOW, allow);
+    }
+    answer
 }
 
 /// The problem of a JSON body that cannot be taken; for handlers that read the body themselves.

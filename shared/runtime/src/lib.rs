@@ -17,3 +17,5 @@ pub mod request_log;
 pub mod settings;
 pub mod shutdown;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;

@@ -1,26 +1,31 @@
-//! One wide log event a request, the request's id, and its metrics.
+//! One wide log event a request, the request's id, its metrics, and an answer where a handler panics.
 
 use std::future::{Future, Ready, ready};
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::error::InternalError;
+use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 use actix_web::{Error, HttpMessage};
+use futures_util::FutureExt;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::http::secure;
 use crate::ids::Ids;
+use crate::problem::{Problem, ProblemKind};
 
 /// The header that carries a request's id, in and out.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest request id that is taken from a caller.
-const MAX_REQUEST_ID_BYTES: usize = 64;
-
-/// The id of a request; a request extension. One that the caller sent is kept where it is plain, else it is made here.
+/// The id of a request, a UUID in lower case with hyphens; a request extension. One that the caller sent is kept where it
+/// is a UUID, else it is made here: the id goes into the log and, for good, into the headers of events, where no other
+/// text of a caller's may get to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(pub String);
 
@@ -43,14 +48,9 @@ impl RequestLog {
     }
 
     fn request_id(&self, request: &ServiceRequest) -> RequestId {
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         let sent = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
-        match sent {
-            Some(id) if (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(plain) => {
-                RequestId(id.to_owned())
-            }
-            _ => RequestId(self.ids.uuid_v7(self.clock.now()).to_string()),
-        }
+        let id = sent.and_then(|id| Uuid::try_parse(id).ok());
+        RequestId(id.unwrap_or_else(|| self.ids.uuid_v7(self.clock.now())).to_string())
     }
 }
 
@@ -95,13 +95,21 @@ where
         let method = request.method().as_str().to_owned();
         request.extensions_mut().insert(id.clone());
         let span = tracing::info_span!("http.request.serve", request_id = id.0);
-        let answered = self.service.call(request);
+        // What a panic could leave half done is the request's own, which goes with it, or lies behind locks that are
+        // taken all the same.
+        let answered = AssertUnwindSafe(self.service.call(request)).catch_unwind();
         let logged = async move {
-            let answer = answered.await;
+            let answer = answered.await.unwrap_or_else(|_| Err(panicked()));
             let seen = Seen::of(&answer, method, start.elapsed());
             seen.count();
             seen.log();
-            answer.map(|response| with_id(response, &id))
+            match answer {
+                Ok(mut response) => {
+                    set_id(response.response_mut().headers_mut(), &id);
+                    Ok(response)
+                }
+                Err(error) => Err(answered_error(&error, &id)),
+            }
         };
         Box::pin(logged.instrument(span))
     }
@@ -162,18 +170,29 @@ impl Seen {
     }
 }
 
-fn with_id<B>(mut response: ServiceResponse<B>, id: &RequestId) -> ServiceResponse<B> {
+/// The error of a request whose handler panicked. The panic's own text, which may quote anything, is not repeated; the
+/// panic hook of [`crate::telemetry`] has logged where it was.
+fn panicked() -> Error {
+    let detail = "The request failed for a reason that the operator finds in the log.";
+    Problem::new(ProblemKind::Internal, detail).into()
+}
+
+/// An error with the headers that every answer has: the request went with it, so no middleware gets to add them.
+fn answered_error(error: &Error, id: &RequestId) -> Error {
+    let mut answer = error.as_response_error().error_response();
+    secure(&mut answer);
+    set_id(answer.headers_mut(), id);
+    InternalError::from_response("a request ended without an answer", answer).into()
+}
+
+fn set_id(headers: &mut HeaderMap, id: &RequestId) {
     if let Ok(value) = HeaderValue::from_str(&id.0) {
-        response.headers_mut().insert(REQUEST_ID, value);
+        headers.insert(REQUEST_ID, value);
     }
-    response
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::Mutex;
-
     use actix_web::test::{self, TestRequest};
     use actix_web::{App, HttpRequest, HttpResponse, web};
     use tracing::instrument::WithSubscriber;
@@ -181,18 +200,11 @@ mod tests {
     use super::*;
     use crate::clock::ManualClock;
     use crate::ids::SeededIds;
+    use crate::problem::CONTENT;
+    use crate::testing::Written;
 
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
+    async fn broken() -> HttpResponse {
+        panic!("Jane Doe has no weight")
     }
 
     async fn participant(request: HttpRequest) -> HttpResponse {
@@ -216,7 +228,7 @@ mod tests {
         }
         .with_subscriber(subscriber)
         .await;
-        let log = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+        let log = written.text();
         (id, log)
     }
 
@@ -225,10 +237,10 @@ mod tests {
         let request = TestRequest::post()
             .uri("/trials/DEMO-1/participants/jane?name=doe")
             .insert_header(("authorization", "Bearer ts_secret"))
-            .insert_header(("x-request-id", "abc-1"))
+            .insert_header(("x-request-id", "0190AAAA000070008000000000000001"))
             .set_payload("weight 70");
         let (id, log) = ask(request).await;
-        assert_eq!(id, "abc-1");
+        assert_eq!(id, "0190aaaa-0000-7000-8000-000000000001");
         assert_eq!(log.lines().count(), 1, "{log}");
         let event: serde_json::Value = serde_json::from_str(&log).unwrap();
         let fields = &event["fields"];
@@ -237,19 +249,49 @@ mod tests {
         assert_eq!(fields["status"], 201);
         assert_eq!(fields["role"], "monitor");
         assert!(fields["duration_ms"].as_f64().unwrap() >= 0.0);
-        assert_eq!(event["span"]["request_id"], "abc-1");
+        assert_eq!(event["span"]["request_id"], id);
         for private in ["jane", "doe", "secret", "1950", "weight"] {
             assert!(!log.contains(private), "{private} in {log}");
         }
     }
 
     #[actix_web::test]
-    async fn an_odd_id_is_replaced_and_no_route_is_none() {
-        for odd in ["", "a b", "a\"b", &"a".repeat(65)] {
+    async fn an_id_that_is_no_uuid_is_replaced_and_no_route_is_none() {
+        for odd in ["", "a b", "101-007", "Jane-Doe", "0190aaaa-0000-7000-8000-00000000000", &"a".repeat(65)]
+        {
             let (id, log) = ask(TestRequest::get().uri("/jane").insert_header(("x-request-id", odd))).await;
             assert_eq!(uuid::Uuid::parse_str(&id).unwrap().get_version_num(), 7);
             assert!(log.contains(r#""route":"none""#) && log.contains(r#""status":404"#), "{log}");
-            assert!(!log.contains("jane"), "{log}");
+            assert!(!log.contains("jane") && (odd.is_empty() || !log.contains(odd)), "{log}");
         }
+    }
+
+    #[actix_web::test]
+    async fn a_panic_is_answered_and_the_next_request_is_too() {
+        let written = Written::default();
+        let sink = written.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || sink.clone()).finish();
+        let log = RequestLog::new(Arc::new(ManualClock::new(1)), Arc::new(SeededIds::new(1)));
+        let app = App::new()
+            .route("/broken", web::get().to(broken))
+            .route("/well", web::get().to(|| async { "well" }));
+        let app = test::init_service(app.wrap(log)).await;
+        async {
+            let request = TestRequest::get().uri("/broken").to_request();
+            let error = test::try_call_service(&app, request).await.expect_err("no answer of the handler's");
+            let answer = error.as_response_error().error_response();
+            assert_eq!(answer.status(), 500);
+            for (name, value) in [("content-type", CONTENT), ("x-content-type-options", "nosniff")] {
+                assert_eq!(answer.headers().get(name).unwrap(), value);
+            }
+            assert!(answer.headers().contains_key(REQUEST_ID));
+            let next = test::call_service(&app, TestRequest::get().uri("/well").to_request()).await;
+            assert_eq!(next.status(), 200);
+        }
+        .with_subscriber(subscriber)
+        .await;
+        let log = written.text();
+        assert_eq!(log.matches(r#""status":500"#).count(), 1, "{log}");
+        assert!(!log.contains("Jane"), "{log}");
     }
 }

@@ -49,6 +49,8 @@ pub struct Settings {
     pub imports: ImportLimits,
     /// Exports that are worked on at a time.
     pub export_jobs: usize,
+    /// What finished exports may take.
+    pub export_files: ExportFileLimits,
     /// Ids of the trials whose overview the front page shows to everybody.
     pub public_trials: Vec<String>,
     /// Time that roles have to end after SIGTERM.
@@ -79,6 +81,21 @@ pub struct ImportLimits {
     pub spool_bytes: u64,
     /// Imports that are worked on at a time.
     pub jobs: usize,
+}
+
+/// Limits of finished exports. A dataset can be made again, so its file is not kept for long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExportFileLimits {
+    /// How long each file is kept.
+    pub keep: Duration,
+    /// Disk for all files together, in bytes; the oldest make room.
+    pub bytes: u64,
+}
+
+impl Default for ExportFileLimits {
+    fn default() -> Self {
+        Self { keep: Duration::from_hours(24), bytes: 64 << 30 }
+    }
 }
 
 /// Which database to use.
@@ -169,6 +186,10 @@ impl Settings {
                 jobs: env.number(names::IMPORT_JOBS, 1..=64)?,
             },
             export_jobs: env.number(names::EXPORT_JOBS, 1..=64)?,
+            export_files: ExportFileLimits {
+                keep: Duration::from_secs(env.number(names::EXPORT_KEEP_SECONDS, 60..=31_536_000)?),
+                bytes: env.number(names::EXPORT_BYTES, 1 << 20..=MAX_BYTES)?,
+            },
             public_trials: env.list(names::PUBLIC_TRIALS),
             shutdown: Duration::from_secs(env.number(names::SHUTDOWN_SECONDS, 1..=600)?),
             dir,

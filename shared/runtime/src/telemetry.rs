@@ -3,6 +3,7 @@
 //! What goes into a log line or a metric's label: ids, counts, durations, route patterns, roles. What never does:
 //! participant data, bodies, tokens, keys.
 
+use std::panic::{PanicHookInfo, set_hook};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -36,7 +37,8 @@ pub enum TelemetryError {
     Metrics(#[from] BuildError),
 }
 
-/// Starts logging, to standard error, and recording metrics; once a process, first thing. `filter` is in the form of
+/// Starts logging, to standard error, and recording metrics; once a process, first thing. Panics are logged from here on
+/// without their text, which may quote what was being worked on. `filter` is in the form of
 /// tracing-subscriber's `EnvFilter`, such as `info,sqlx=warn`.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     let builder =
@@ -46,7 +48,14 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
     }
     .map_err(|_| TelemetryError::LogTwice)?;
+    set_hook(Box::new(log_panic));
     install_metrics()
+}
+
+/// Says where a panic was. In a request, the span around the line names the request.
+fn log_panic(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(place, "a panic");
 }
 
 fn install_metrics() -> Result<(), TelemetryError> {
@@ -73,6 +82,7 @@ pub async fn keep_metrics(shutdown: Shutdown) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Written;
 
     #[test]
     fn metrics_are_there_once_they_are_installed_and_only_once() {
@@ -84,6 +94,24 @@ mod tests {
         assert!(text.contains("trialseal_test_total{role=\"sealer\"} 3"), "{text}");
         assert!(text.contains("trialseal_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
         assert!(matches!(install_metrics(), Err(TelemetryError::Metrics(_))));
+    }
+
+    #[test]
+    fn a_panic_is_logged_by_its_place_alone() {
+        let written = Written::default();
+        let sink = written.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || sink.clone()).finish();
+        let usual = std::panic::take_hook();
+        set_hook(Box::new(log_panic));
+        let outcome = tracing::subscriber::with_default(subscriber, || {
+            let _request = tracing::info_span!("http.request.serve", request_id = "the-request").entered();
+            std::panic::catch_unwind(|| panic!("Jane Doe weighs too much"))
+        });
+        set_hook(usual);
+        assert!(outcome.is_err());
+        let log = written.text();
+        assert!(log.contains("the-request") && log.contains("a panic") && log.contains(file!()), "{log}");
+        assert!(!log.contains("Jane"), "{log}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use trialseal_record::view::DataView;
 use trialseal_runtime::problem::Problem;
 use utoipa::{IntoParams, ToSchema};
 
-use super::limit;
+use super::{After, limit};
 use crate::Query;
 use crate::problems::require;
 
@@ -20,7 +20,8 @@ pub(crate) struct Page {
     /// The participant; all of the trial where it is left out.
     participant: Option<String>,
     /// `next` of the answer before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After>,
     /// How many; 100 unless said otherwise, 1,000 at the most.
     limit: Option<u32>,
 }
@@ -43,6 +44,7 @@ pub(crate) struct Values {
     params(("trial" = String, Path, description = "The trial's id"), Page),
     responses(
         (status = 200, body = Values),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -61,6 +63,8 @@ pub(crate) async fn list(
         Some(id) => format!("{}/", query.participant(&trial, id).await?),
         None => String::new(),
     };
-    let found = query.list::<DataView>(&trial, &prefix, page.after.as_deref(), limit(page.limit)).await?;
+    let found = query
+        .list::<DataView>(&trial, &prefix, page.after.as_ref().map(After::as_str), limit(page.limit))
+        .await?;
     Ok(Json(Values { position: found.position, records: found.views, next: found.next }))
 }

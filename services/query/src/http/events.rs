@@ -5,6 +5,7 @@ use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
 use trialseal_access::{Permission, Principal};
 use trialseal_runtime::problem::Problem;
+use trialseal_store::StoreError;
 use utoipa::{IntoParams, ToSchema};
 
 use super::limit;
@@ -64,10 +65,11 @@ pub(crate) async fn list(
     } else {
         Vec::new()
     };
-    let mut events = Vec::with_capacity(rows.len());
-    for row in &rows {
-        events.push(query.entry(&principal, row).await?);
+    if rows.is_empty() && from < size {
+        return Err(store(StoreError::Damaged(format!("event {from} of trial {trial} is missing"))));
     }
+    // A page may be shorter than asked for, so what goes on is told by the trial's size.
     let next = rows.last().map(|row| row.trialseq).filter(|last| last + 1 < size);
+    let events = query.entries(&principal, rows).await?;
     Ok(Json(TrialEvents { events, next, size }))
 }

@@ -8,7 +8,7 @@ use trialseal_record::view::ParticipantView;
 use trialseal_runtime::problem::Problem;
 use utoipa::{IntoParams, ToSchema};
 
-use super::limit;
+use super::{After, limit};
 use crate::Query;
 use crate::problems::require;
 
@@ -18,7 +18,8 @@ use crate::problems::require;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     /// `next` of the answer before.
-    after: Option<String>,
+    #[param(value_type = Option<String>)]
+    after: Option<After>,
     /// How many; 100 unless said otherwise, 1,000 at the most.
     limit: Option<u32>,
 }
@@ -41,6 +42,7 @@ pub(crate) struct ParticipantList {
     params(("trial" = String, Path, description = "The trial's id"), Page),
     responses(
         (status = 200, body = ParticipantList),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
@@ -55,6 +57,8 @@ pub(crate) async fn list(
 ) -> Result<Json<ParticipantList>, Problem> {
     let (trial, _) = query.trial(&principal, &trial).await?;
     require(&principal, Permission::ReadParticipantData)?;
-    let found = query.list::<ParticipantView>(&trial, "", page.after.as_deref(), limit(page.limit)).await?;
+    let found = query
+        .list::<ParticipantView>(&trial, "", page.after.as_ref().map(After::as_str), limit(page.limit))
+        .await?;
     Ok(Json(ParticipantList { position: found.position, participants: found.views, next: found.next }))
 }

@@ -8,7 +8,7 @@ use actix_web::web::{Bytes, Data, Path, Query as Parameters};
 use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream::{self, Stream};
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::TrialId;
@@ -17,6 +17,7 @@ use utoipa::IntoParams;
 
 use crate::Query;
 use crate::problems::{require, store};
+use crate::streams::Place;
 
 /// Events read ahead of the reader; while they are not taken, nothing more is read.
 const PAGE: u32 = 50;
@@ -49,8 +50,12 @@ pub(crate) struct Start {
     ),
     responses(
         (status = 200, description = "Server-Sent Events", body = String, content_type = "text/event-stream"),
+        (status = 400, description = "There is no event at the place to begin after", body = Problem,
+            content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "The caller has too many streams open", body = Problem,
+            content_type = "application/problem+json"),
         (status = 503, description = "Too many streams", body = Problem, content_type = "application/problem+json"),
     )
 )]
@@ -62,35 +67,45 @@ pub(crate) async fn get(
     start: Parameters<Start>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (trial, _) = query.trial(&principal, &trial).await?;
+    let (trial, size) = query.trial(&principal, &trial).await?;
     require(&principal, Permission::ReadRecord)?;
-    let after = match request.headers().get("last-event-id") {
-        Some(id) => Some(id.to_str().ok().and_then(|id| id.parse().ok()).ok_or_else(|| {
-            Problem::new(
-                ProblemKind::Malformed,
-                "Last-Event-ID is the place of an event in the trial, a number.",
-            )
-        })?),
-        None => start.after,
-    };
-    let permit = std::sync::Arc::clone(&query.streams).try_acquire_owned().map_err(|_| {
-        Problem::new(ProblemKind::Busy, "Too many streams are open.").with_retry_after_seconds(5)
-    })?;
+    let next = first(last_event(&request)?.or(start.after), size)?;
+    let place = query.streams.take(&principal.actor)?;
     let live = Live {
         recorded: query.parts.progress.recorded(),
         query,
         principal,
         trial,
-        next: after.map_or(0, |after: u64| after.saturating_add(1)),
+        next,
         ready: VecDeque::from([Bytes::from_static(b"retry: 2000\n\n")]),
         ends: Instant::now() + LIFETIME,
-        _permit: permit,
+        _place: place,
     };
     Ok(HttpResponse::Ok()
         .insert_header((CONTENT_TYPE, "text/event-stream"))
         .insert_header((CACHE_CONTROL, "no-store"))
         .insert_header(("x-accel-buffering", "no"))
         .streaming(live.into_stream()))
+}
+
+/// The place of the event that the reader saw last, if they say so.
+fn last_event(request: &HttpRequest) -> Result<Option<u64>, Problem> {
+    let Some(id) = request.headers().get("last-event-id") else { return Ok(None) };
+    let place = id.to_str().ok().and_then(|id| id.parse().ok());
+    place.map(Some).ok_or_else(|| {
+        Problem::new(ProblemKind::Malformed, "Last-Event-ID is the place of an event in the trial, a number.")
+    })
+}
+
+/// The place to begin at in a trial of `size` events.
+fn first(after: Option<u64>, size: u64) -> Result<u64, Problem> {
+    match after {
+        None => Ok(0),
+        Some(after) if after < size => Ok(after + 1),
+        Some(_) => {
+            Err(Problem::new(ProblemKind::Malformed, "The trial has no event at the place to begin after."))
+        }
+    }
 }
 
 /// A stream under way. It moves when its reader takes something, and not before.
@@ -104,7 +119,7 @@ struct Live {
     /// What is rendered and not taken yet.
     ready: VecDeque<Bytes>,
     ends: Instant,
-    _permit: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Live {
@@ -147,11 +162,15 @@ impl Live {
 
     async fn read(&mut self) -> Result<(), Problem> {
         let rows = self.query.parts.events.of_trial(&self.trial, self.next, PAGE).await.map_err(store)?;
-        for row in &rows {
-            let entry = self.query.entry(&self.principal, row).await?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let places: Vec<_> = rows.iter().map(|row| row.trialseq).collect();
+        let entries = self.query.entries(&self.principal, rows).await?;
+        for (place, entry) in places.into_iter().zip(entries) {
             let json = serde_json::to_string(&entry).map_err(|error| Problem::internal(&error))?;
-            self.ready.push_back(Bytes::from(format!("id: {}\ndata: {json}\n\n", row.trialseq)));
-            self.next = row.trialseq + 1;
+            self.ready.push_back(Bytes::from(format!("id: {place}\ndata: {json}\n\n")));
+            self.next = place + 1;
         }
         Ok(())
     }

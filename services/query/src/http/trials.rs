@@ -1,5 +1,7 @@
 //! `GET /v1/trials`
 
+use std::sync::Arc;
+
 use actix_web::get;
 use actix_web::web::{Data, Json, Query as Parameters};
 use serde::{Deserialize, Serialize};
@@ -48,13 +50,14 @@ pub(crate) struct TrialEntry {
     pub(crate) title: Option<String>,
 }
 
-/// The trials that the caller's token reaches, by id.
+/// The trials that the caller's token reaches, by id. A token that names no trials reaches all of them, whatever its role.
 #[utoipa::path(
     tag = "Trials",
     security(("bearer" = [])),
     params(Page),
     responses(
         (status = 200, body = Trials),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
     )
@@ -69,16 +72,26 @@ pub(crate) async fn list(
     let limit = limit(page.limit);
     let found = query.reached(&principal, page.after.as_ref(), limit).await?;
     let next = found.last().filter(|_| found.len() == limit as usize).map(|(id, _)| id.clone());
-    let mut trials = Vec::with_capacity(found.len());
-    for (id, events) in found {
-        let overview = query.document::<Overview>(&id, "").await?;
-        let title = overview.and_then(|overview| overview.view.title).map(String::from);
-        trials.push(TrialEntry { id, events, title });
-    }
-    Ok(Json(Trials { trials, next }))
+    let overviews = query.overviews(&found).await?;
+    let entry = |((id, events), overview): ((TrialId, u64), Option<Overview>)| TrialEntry {
+        id,
+        events,
+        title: overview.and_then(|overview| overview.title).map(String::from),
+    };
+    Ok(Json(Trials { trials: found.into_iter().zip(overviews).map(entry).collect(), next }))
 }
 
 impl Query {
+    /// The overviews of trials, in their order; `None` for one that is not folded yet.
+    pub(crate) async fn overviews(
+        self: &Arc<Self>,
+        trials: &[(TrialId, u64)],
+    ) -> Result<Vec<Option<Overview>>, Problem> {
+        let ids = trials.iter().map(|(trial, _)| (trial.clone(), String::new())).collect();
+        let found = self.documents::<Overview>(ids).await?;
+        Ok(found.into_iter().map(|folded| folded.map(|folded| folded.view)).collect())
+    }
+
     /// The trials with events that a token reaches, and their sizes, by id.
     pub(crate) async fn reached(
         &self,

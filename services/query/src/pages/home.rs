@@ -2,6 +2,7 @@
 //! those of the trials that the operator set to be public.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use actix_web::web::{Data, Query as Parameters};
 use actix_web::{HttpResponse, get};
@@ -121,7 +122,7 @@ impl Query {
     }
 
     /// The overviews of the trials that a token reaches.
-    async fn trials(&self, principal: &Principal) -> Result<String, Problem> {
+    async fn trials(self: &Arc<Self>, principal: &Principal) -> Result<String, Problem> {
         let mut html = format!(
             "<h2>Trials</h2><form class=\"bar\" method=\"post\" action=\"/sign-out\"><span>Signed in as \
              <strong>{}</strong></span><button>Sign out</button></form>",
@@ -134,26 +135,25 @@ impl Query {
         if reached.is_empty() {
             html.push_str("<p>Your token reaches no trial that has an event yet.</p>");
         }
-        for (trial, size) in reached {
-            html.push_str(&self.card(&trial, size).await?);
-        }
+        html.push_str(&self.cards(&reached).await?);
         Ok(html)
     }
 
     /// The overviews that everybody may see.
-    async fn public_trials(&self) -> Result<String, Problem> {
-        let mut html = String::new();
+    async fn public_trials(self: &Arc<Self>) -> Result<String, Problem> {
+        let mut public = Vec::new();
         for trial in &self.parts.public_trials {
             if let Some(size) = self.parts.events.trial_size(trial).await.map_err(store)? {
-                html.push_str(&self.card(trial, size).await?);
+                public.push((trial.clone(), size));
             }
         }
-        Ok(html)
+        self.cards(&public).await
     }
 
-    async fn card(&self, trial: &TrialId, size: u64) -> Result<String, Problem> {
-        let overview = self.document::<Overview>(trial, "").await?;
-        Ok(card(trial, size, overview.map(|folded| folded.view).as_ref()))
+    async fn cards(self: &Arc<Self>, trials: &[(TrialId, u64)]) -> Result<String, Problem> {
+        let overviews = self.overviews(trials).await?;
+        let cards = trials.iter().zip(&overviews);
+        Ok(cards.map(|((trial, size), overview)| card(trial, *size, overview.as_ref())).collect())
     }
 }
 

@@ -1,14 +1,19 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actix_web::body::MessageBody;
+use actix_web::http::Method;
 use actix_web::rt::time::timeout;
 use actix_web::test::{TestRequest, call_service, init_service};
 use serde_json::{Value, json};
 use trialseal_record::Role;
 use trialseal_record::ids::Scope;
 use trialseal_record::view::{Overview, ParticipantView};
+use trialseal_store::PAGE_BYTES;
 
-use crate::testing::{Ledger, app, as_role, participant, trial};
+use crate::testing::{Counted, Ledger, Short, app, as_role, ask, participant, trial};
+use crate::{Query, QueryParts};
 
 async fn ledger() -> Ledger {
     let ledger = Ledger::new().await;
@@ -230,4 +235,174 @@ async fn a_stream_begins_with_the_first_event_and_ends_with_the_service() {
     assert!(ended && text.contains("id: 0\n") && text.contains("01-001"), "{text}");
     let odd = as_role(Role::Monitor, "/v1/trials/DEMO-1/stream").insert_header(("last-event-id", "x"));
     assert_eq!(ledger.ask(odd).await.problem(), (400, "malformed".into()));
+}
+
+#[actix_web::test]
+async fn a_stream_begins_after_an_event_that_is_there() {
+    let ledger = ledger().await;
+    let uri = "/v1/trials/DEMO-1/stream";
+    for after in [
+        "3",
+        "9223372036854775806",
+        "9223372036854775807",
+        "18446744073709551615",
+        "18446744073709551616",
+        "-1",
+    ] {
+        let asked = ledger.get(Role::Monitor, &format!("{uri}?after={after}")).await;
+        assert_eq!(asked.problem(), (400, "malformed".into()), "{after}");
+        let again = as_role(Role::Monitor, uri).insert_header(("last-event-id", after));
+        assert_eq!(ledger.ask(again).await.problem(), (400, "malformed".into()), "{after}");
+    }
+    let app = init_service(app(ledger.query())).await;
+    let last = as_role(Role::Monitor, &format!("{uri}?after=2")).to_request();
+    assert_eq!(call_service(&app, last).await.status(), 200);
+}
+
+#[actix_web::test]
+async fn one_person_cannot_take_all_places_for_streams() {
+    let ledger = ledger().await;
+    let app = init_service(app(ledger.query())).await;
+    let open = async |role| call_service(&app, as_role(role, "/v1/trials/DEMO-1/stream").to_request()).await;
+    let mut streams = Vec::new();
+    for _ in 0..16 {
+        streams.push(open(Role::Monitor).await);
+    }
+    assert!(streams.iter().all(|stream| stream.status() == 200));
+    let refused = open(Role::Monitor).await;
+    assert_eq!(
+        (refused.status().as_u16(), refused.headers().get("retry-after").unwrap().as_bytes()),
+        (429, &b"5"[..])
+    );
+    assert_eq!(open(Role::Sponsor).await.status(), 200);
+    streams.pop();
+    assert_eq!(open(Role::Monitor).await.status(), 200);
+}
+
+#[actix_web::test]
+async fn a_control_character_in_a_parameter_is_refused() {
+    let ledger = ledger().await;
+    for uri in ["participants", "data"] {
+        for odd in ["%00", "a%00b", "%1f", "%7F", "%C2%85"] {
+            let answer = ledger.get(Role::Monitor, &format!("/v1/trials/DEMO-1/{uri}?after={odd}")).await;
+            assert_eq!(answer.problem(), (400, "malformed".into()), "{uri} {odd}");
+        }
+        assert_eq!(ledger.get(Role::Monitor, &format!("/v1/trials/DEMO-1/{uri}?after=a")).await.status, 200);
+    }
+    assert_eq!(ledger.get(Role::Monitor, "/v1/trials?after=%00").await.problem().0, 400);
+    for uri in ["data?participant=%00", "participants/%00/timeline", "../%00/events"] {
+        assert_eq!(
+            ledger.get(Role::Monitor, &format!("/v1/trials/DEMO-1/{uri}")).await.problem().0,
+            404,
+            "{uri}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn another_method_is_told_which_ones_there_are_and_head_is_answered() {
+    let ledger = ledger().await;
+    let cases = [
+        ("/v1/trials", "GET, HEAD"),
+        ("/v1/trials/DEMO-1/events/0/receipt", "GET, HEAD"),
+        ("/v1/seals", "GET, HEAD"),
+        ("/log/tile/0/000.p/1", "GET, HEAD"),
+        ("/", "GET, HEAD"),
+        ("/api", "GET, HEAD"),
+        ("/style.css", "GET, HEAD"),
+        ("/sign-in", "POST"),
+        ("/sign-out", "POST"),
+    ];
+    for (uri, allow) in cases {
+        let answer = ledger.ask(TestRequest::delete().uri(uri)).await;
+        assert_eq!(
+            (answer.problem(), answer.header("allow")),
+            ((405, "method-not-allowed".into()), allow),
+            "{uri}"
+        );
+    }
+    assert_eq!(ledger.ask(TestRequest::delete().uri("/v1/none")).await.problem(), (404, "not-found".into()));
+    for uri in ["/v1/trials", "/v1/trials/DEMO-1/events", "/v1/trials/DEMO-1/stream", "/v1/policy", "/api"] {
+        let answer = ledger.ask(as_role(Role::Monitor, uri).method(Method::HEAD)).await;
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{uri}");
+    }
+    assert_eq!(ledger.ask(TestRequest::default().method(Method::HEAD).uri("/v1/trials")).await.status, 401);
+}
+
+#[actix_web::test]
+async fn trials_are_listed_with_one_question_for_their_titles() {
+    let ledger = ledger().await;
+    let overview = |title: &str| Overview { title: Some(title.parse().unwrap()), ..Overview::default() };
+    ledger.document(&Scope::Trial(trial("OTHER")), "", &overview("Another trial")).await;
+    ledger.register("LATE", "Not folded yet").await;
+    let counted = Arc::new(Counted { store: Arc::clone(&ledger.store), asked: AtomicUsize::new(0) });
+    let parts = || QueryParts { models: Arc::clone(&counted) as _, ..ledger.parts() };
+    let listed = ask(parts(), as_role(Role::Monitor, "/v1/trials")).await.json();
+    let titles: Vec<_> =
+        listed["trials"].as_array().unwrap().iter().map(|t| (&t["id"], t.get("title"))).collect();
+    let expected =
+        [(json!("DEMO-1"), None), (json!("LATE"), None), (json!("OTHER"), Some(json!("Another trial")))];
+    assert_eq!(titles, expected.iter().map(|(id, title)| (id, title.as_ref())).collect::<Vec<_>>());
+    assert_eq!(counted.asked.swap(0, Ordering::Relaxed), 1);
+    let page = ask(parts(), as_role(Role::Monitor, "/")).await;
+    assert!(page.text().contains("Another trial"));
+    assert_eq!(counted.asked.swap(0, Ordering::Relaxed), 1, "the page asked more than once for overviews");
+}
+
+#[actix_web::test]
+async fn a_short_page_is_not_taken_for_the_end() {
+    let ledger = ledger().await;
+    ledger.seal().await;
+    let parts = || QueryParts { events: Arc::new(Short(Arc::clone(&ledger.store))), ..ledger.parts() };
+    let mut seen = Vec::new();
+    let mut uri = "/v1/trials/DEMO-1/events?limit=1000".to_owned();
+    loop {
+        let page = ask(parts(), as_role(Role::Monitor, &uri)).await.json();
+        seen.extend(
+            page["events"].as_array().unwrap().iter().map(|event| event["header"]["trialseq"].clone()),
+        );
+        let Some(next) = page.get("next") else { break };
+        uri = format!("/v1/trials/DEMO-1/events?limit=1000&after={next}");
+    }
+    assert_eq!(seen, [0, 1, 2]);
+    let app = init_service(app(Query::new(parts()).unwrap())).await;
+    let response = call_service(&app, as_role(Role::Monitor, "/v1/trials/DEMO-1/stream").to_request()).await;
+    let (text, ended) = read(response.into_body(), |text| text.contains("id: 2\n")).await;
+    assert!(!ended && text.contains("id: 0\n") && text.contains("id: 1\n"), "{text}");
+    let receipt = ask(parts(), as_role(Role::Monitor, "/v1/trials/DEMO-1/events/2/receipt")).await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+}
+
+#[actix_web::test]
+async fn a_short_page_of_documents_is_not_taken_for_the_end() {
+    let ledger = ledger().await;
+    // Each reaches the bytes with which a page ends, so a page has but one of them.
+    let long = "x".repeat(PAGE_BYTES);
+    for number in [1, 2] {
+        let whose = participant(number);
+        let view = ParticipantView {
+            participant: Some(whose),
+            last_recorded: long.clone(),
+            ..ParticipantView::default()
+        };
+        ledger.document(&Scope::Participant(trial("DEMO-1"), whose), &whose.to_string(), &view).await;
+    }
+    let first = ledger.get(Role::Irb, "/v1/trials/DEMO-1/participants").await.json();
+    assert_eq!(
+        (first["participants"].as_array().unwrap().len(), &first["next"]),
+        (1, &json!(participant(1).to_string()))
+    );
+    let rest = ledger
+        .get(Role::Irb, &format!("/v1/trials/DEMO-1/participants?after={}", participant(1)))
+        .await
+        .json();
+    assert_eq!(rest["participants"][0]["participant"], json!(participant(2).to_string()));
+}
+
+#[actix_web::test]
+async fn events_are_opened_on_a_thread_of_their_own() {
+    let ledger = ledger().await;
+    let read = ledger.get(Role::Monitor, "/v1/trials/DEMO-1/events");
+    let thread = ledger.thread_of("DEMO-1", 1, read).await.expect("a key was asked for");
+    assert_ne!(thread, std::thread::current().id());
 }

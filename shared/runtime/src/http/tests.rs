@@ -1,11 +1,21 @@
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use actix_web::body::BodySize;
 use actix_web::http::Method;
 use actix_web::middleware::from_fn;
 use actix_web::test::{self, TestRequest};
-use actix_web::{App, Responder};
+use actix_web::{App, HttpServer, Responder, get, post};
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::OpenApi as _;
 
 use super::*;
+use crate::clock::SystemClock;
+use crate::ids::SystemIds;
+use crate::request_log::RequestLog;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,16 +48,59 @@ async fn teapot() -> HttpResponse {
     HttpResponse::ImATeapot().insert_header(("x-kept", "yes")).body("panicked at src/secret.rs")
 }
 
+#[utoipa::path(responses((status = 200)))]
+#[get("/files/{path:.*}")]
+async fn file() -> impl Responder {
+    "content"
+}
+
+#[utoipa::path(responses((status = 200)))]
+#[get("/things/{id}")]
+async fn thing() -> impl Responder {
+    "thing"
+}
+
+#[utoipa::path(responses((status = 200)))]
+#[post("/things/{id}")]
+async fn change() -> impl Responder {
+    "changed"
+}
+
+/// Ends never.
+#[get("/live")]
+async fn live() -> HttpResponse {
+    HttpResponse::Ok().streaming(stream::pending::<Result<web::Bytes, Error>>())
+}
+
+#[get("/panics")]
+async fn panics() -> HttpResponse {
+    panic!("Jane Doe has no weight")
+}
+
+#[derive(utoipa::OpenApi)]
+#[openapi(paths(file, thing, change))]
+struct Api;
+
+fn methods() -> web::Data<Methods> {
+    web::Data::new(Methods::of(&Api::openapi()).and(&[("/live", "GET"), ("/panics", "GET")]))
+}
+
+fn guarded(app: &mut ServiceConfig) {
+    app.app_data(methods()).service(file).service(thing).service(change).service(live).service(panics);
+}
+
 async fn ask(request: TestRequest) -> (u16, Value, actix_web::http::header::HeaderMap) {
     let app = test::init_service(
         App::new()
             .configure(|app| configure(app, 64))
+            .configure(guarded)
             .route("/visits", web::post().to(take))
             .service(web::resource("/list").route(web::get().to(list)))
             .route("/one/{id}", web::get().to(one))
             .route("/broken", web::get().to(broken))
             .route("/teapot", web::get().to(teapot))
             .wrap(from_fn(only_problems))
+            .wrap(from_fn(head_as_get))
             .wrap(security_headers()),
     )
     .await;
@@ -125,4 +178,82 @@ async fn what_goes_right_is_left_alone_and_has_the_headers() {
     for name in ["x-content-type-options", "content-security-policy", "cache-control", "referrer-policy"] {
         assert!(headers.contains_key(name), "{name}");
     }
+}
+
+#[actix_web::test]
+async fn another_method_is_told_which_ones_there_are() {
+    let cases = [
+        (Method::DELETE, "/things/1", "GET, HEAD, POST"),
+        (Method::PUT, "/files/a/b", "GET, HEAD"),
+        (Method::OPTIONS, "/live", "GET, HEAD"),
+    ];
+    for (method, uri, allow) in cases {
+        let (status, body, headers) = ask(TestRequest::default().method(method).uri(uri)).await;
+        assert_eq!(
+            (status, &body["type"]),
+            (405, &Value::from("urn:trialseal:problem:method-not-allowed")),
+            "{uri}"
+        );
+        assert_eq!(headers.get("allow").unwrap(), allow, "{uri}");
+        assert_eq!(headers.get("content-type").unwrap(), CONTENT, "{uri}");
+    }
+    for uri in ["/things", "/things/1/2", "/nowhere"] {
+        let (status, _, headers) = ask(TestRequest::delete().uri(uri)).await;
+        assert_eq!((status, headers.contains_key("allow")), (404, false), "{uri}");
+    }
+}
+
+#[actix_web::test]
+async fn head_is_get_without_the_body() {
+    let head = |uri| TestRequest::default().method(Method::HEAD).uri(uri);
+    let app = test::init_service(App::new().configure(guarded).wrap(from_fn(head_as_get))).await;
+    let response = test::call_service(&app, head("/things/1").to_request()).await;
+    assert_eq!((response.status().as_u16(), response.response().body().size()), (200, BodySize::Sized(5)));
+    assert!(test::read_body(response).await.is_empty());
+    assert_eq!(test::call_service(&app, head("/nowhere").to_request()).await.status(), 404);
+    // Only GET stands in for HEAD.
+    let (status, _, headers) = ask(head("/visits")).await;
+    assert_eq!((status, headers.contains_key("allow")), (404, false));
+}
+
+/// The whole answer to a request, as it comes over the wire.
+fn speak(address: SocketAddr, request: &str) -> String {
+    let mut connection = TcpStream::connect(address).unwrap();
+    write!(connection, "{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[actix_web::test]
+async fn head_and_a_panic_are_answered_over_the_wire() {
+    let make = || {
+        App::new()
+            .configure(|app| configure(app, 64))
+            .configure(guarded)
+            .wrap(from_fn(only_problems))
+            .wrap(from_fn(head_as_get))
+            .wrap(security_headers())
+            .wrap(RequestLog::new(Arc::new(SystemClock), Arc::new(SystemIds)))
+    };
+    let server = HttpServer::new(make).workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
+    let address = server.addrs()[0];
+    let server = server.run();
+    let handle = server.handle();
+    actix_web::rt::spawn(server);
+    let requests = ["HEAD /live", "HEAD /things/1", "GET /panics", "GET /things/1"];
+    let answers = web::block(move || requests.map(|request| speak(address, request))).await.unwrap();
+    handle.stop(false).await;
+    let [endless, head, panicked, got] = answers;
+    for (answer, status, end) in [
+        (&endless, "200", "\r\n\r\n"),
+        (&head, "200", "\r\n\r\n"),
+        (&panicked, "500", "}"),
+        (&got, "200", "thing"),
+    ] {
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")) && answer.ends_with(end), "{answer}");
+        assert!(answer.contains("x-request-id: ") && answer.contains("x-frame-options: DENY"), "{answer}");
+    }
+    assert!(head.contains("content-length: 5"), "{head}");
+    assert!(panicked.contains(CONTENT) && !panicked.contains("Jane"), "{panicked}");
 }

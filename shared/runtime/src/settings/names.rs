@@ -71,6 +71,16 @@ pub(super) const IMPORT_JOBS: Setting =
     ("TRIALSEAL_IMPORT_JOBS", "2", "Imports that are worked on at a time.");
 pub(super) const EXPORT_JOBS: Setting =
     ("TRIALSEAL_EXPORT_JOBS", "2", "Exports that are worked on at a time.");
+pub(super) const EXPORT_KEEP_SECONDS: Setting = (
+    "TRIALSEAL_EXPORT_KEEP_SECONDS",
+    "86400",
+    "Seconds that the file of a finished export is kept; after that the dataset has to be exported again.",
+);
+pub(super) const EXPORT_BYTES: Setting = (
+    "TRIALSEAL_EXPORT_BYTES",
+    "68719476736",
+    "Disk that all finished exports may take together; the oldest files make room, the newest stays.",
+);
 pub(super) const PUBLIC_TRIALS: Setting = (
     "TRIALSEAL_PUBLIC_TRIALS",
     "<none>",
@@ -102,6 +112,8 @@ pub const SETTINGS: &[Setting] = &[
     IMPORT_SPOOL_BYTES,
     IMPORT_JOBS,
     EXPORT_JOBS,
+    EXPORT_KEEP_SECONDS,
+    EXPORT_BYTES,
     PUBLIC_TRIALS,
     SHUTDOWN_SECONDS,
 ];

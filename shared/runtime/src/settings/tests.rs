@@ -17,6 +17,7 @@ fn nothing_needs_to_be_set() {
     assert_eq!(settings.seal_interval, Duration::from_secs(1));
     assert_eq!(settings.heartbeat, Duration::from_mins(1));
     assert_eq!(settings.log_format, LogFormat::Human);
+    assert_eq!(settings.export_files, ExportFileLimits::default());
     assert_eq!(settings, with(&[("TRIALSEAL_PORT", "")]).unwrap(), "empty counts as not set");
 }
 
