@@ -15,7 +15,15 @@ pub(crate) async fn frontier<H: TreeHash>(
     tree: &TreeName,
     size: u64,
 ) -> Result<Frontier<H>, SealError> {
-    let edge = edge(store, tree, size).await?;
+    frontier_of(tree, size, &edge(store, tree, size).await?)
+}
+
+/// The frontier of a tree of `size` leaves whose [`edge`] has been read.
+pub(crate) fn frontier_of<H: TreeHash>(
+    tree: &TreeName,
+    size: u64,
+    edge: &[Vec<Hash>],
+) -> Result<Frontier<H>, SealError> {
     let nodes = root_nodes(size).into_iter().map(|node| {
         let (tile, places) = node.in_tile();
         // A node that fills its tile is the one hash above that tile.

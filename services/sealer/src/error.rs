@@ -6,7 +6,7 @@ use trialseal_store::StoreError;
 pub enum SealError {
     /// The database failed; the next round begins from what is stored.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// The place of publication failed; the next round writes the same bytes again.
     #[error("cannot publish {path}: {error}")]
     Publication {
@@ -35,6 +35,15 @@ pub enum SealError {
     Damaged(String),
 }
 
+impl From<StoreError> for SealError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Damaged(_) | StoreError::DamagedEvent { .. } => Self::Damaged(error.to_string()),
+            other => Self::Store(other),
+        }
+    }
+}
+
 impl From<Refused> for SealError {
     fn from(refused: Refused) -> Self {
         Self::Damaged(refused.to_string())
@@ -45,6 +54,5 @@ impl SealError {
     /// Whether going on could do harm, so that only a person may decide.
     pub fn is_final(&self) -> bool {
         matches!(self, Self::Behind { .. } | Self::Fork(_) | Self::Damaged(_))
-            || matches!(self, Self::Store(StoreError::Damaged(_) | StoreError::DamagedEvent { .. }))
     }
 }

@@ -5,8 +5,9 @@ use std::collections::{HashMap, HashSet};
 use trialseal_record::ids::TrialId;
 use trialseal_seal::hash::{Hash, Sha3};
 use trialseal_seal::map::{Head, TrialMap};
+use trialseal_seal::seal::Seal;
 use trialseal_seal::tree::Frontier;
-use trialseal_store::{Events, LeafRow, NodeRow, SealedHead, Seals, TreeName};
+use trialseal_store::{Events, LeafRow, NodeRow, SealedHead, Seals, TreeName, proofs};
 
 use crate::edge::frontier;
 use crate::error::SealError;
@@ -14,8 +15,7 @@ use crate::error::SealError;
 pub(crate) struct Forest {
     /// Frontiers of the trials that have grown since this process started.
     frontiers: HashMap<TrialId, Frontier<Sha3>>,
-    /// Sizes of all trials as of the newest seal.
-    sealed: HashMap<TrialId, u64>,
+    /// The heads of all trials as of the newest seal.
     map: TrialMap,
     /// The ledger position up to which leaves have been taken in.
     taken: u64,
@@ -24,30 +24,21 @@ pub(crate) struct Forest {
 }
 
 impl Forest {
-    /// The forest as of the newest seal `seal`, which covers the first `sealed` events; an empty one before the first.
-    pub(crate) async fn load(
-        store: &(impl Seals + ?Sized),
-        seal: Option<u64>,
-        sealed: u64,
-    ) -> Result<Self, SealError> {
-        let heads = match seal {
-            Some(seal) => store.sealed_heads(seal).await?,
-            None => Vec::new(),
+    /// The forest as of the newest seal; an empty one before the first.
+    ///
+    /// # Errors
+    /// [`SealError::Damaged`] where the stored heads are not those that were sealed: the next seal would sign them.
+    pub(crate) async fn load(seals: &dyn Seals, newest: Option<&Seal>) -> Result<Self, SealError> {
+        let map = match newest {
+            Some(seal) => proofs::trial_map(seals, seal).await?,
+            None => TrialMap::new(),
         };
-        let mut map = TrialMap::new();
-        let mut sizes = HashMap::with_capacity(heads.len());
-        for head in heads {
-            map.set(&Head { trial: head.trial.to_string(), size: head.size, root: head.root });
-            sizes.insert(head.trial, head.size);
+        let (trials, taken) = newest.map_or((0, 0), |seal| (seal.trials, seal.events));
+        if map.len() as u64 != trials {
+            let what = format!("the newest seal counts {trials} trials, but {} are stored", map.len());
+            return Err(SealError::Damaged(what));
         }
-        Ok(Self {
-            frontiers: HashMap::new(),
-            sealed: sizes,
-            map,
-            taken: sealed,
-            grown: HashSet::new(),
-            nodes: Vec::new(),
-        })
+        Ok(Self { frontiers: HashMap::new(), map, taken, grown: HashSet::new(), nodes: Vec::new() })
     }
 
     /// The position of the next event to take in.
@@ -55,26 +46,48 @@ impl Forest {
         self.taken
     }
 
+    /// Whether [`Forest::take`] can take these leaves without anything being read before.
+    pub(crate) fn is_ready(&self, leaves: &[LeafRow]) -> bool {
+        leaves.iter().all(|leaf| self.has_tree(&leaf.trial))
+    }
+
     /// Makes ready the frontiers of the trials that `leaves` belong to. Reads only what earlier seals cover, so it may
     /// run inside or outside of the lock.
+    ///
+    /// # Errors
+    /// [`SealError::Damaged`] where a stored tree does not have the root that was sealed.
     pub(crate) async fn prepare(
         &mut self,
         store: &(impl Seals + Events + ?Sized),
         leaves: &[LeafRow],
     ) -> Result<(), SealError> {
-        for leaf in leaves {
-            if !self.frontiers.contains_key(&leaf.trial) {
-                let size = self.sealed.get(&leaf.trial).copied().unwrap_or(0);
-                let tree = TreeName::Trial(leaf.trial.clone());
-                self.frontiers.insert(leaf.trial.clone(), frontier(store, &tree, size).await?);
+        for LeafRow { trial, .. } in leaves {
+            if self.has_tree(trial) {
+                continue;
             }
+            let Some(head) = self.map.get(trial.as_str()) else { continue };
+            let frontier = frontier(store, &TreeName::Trial(trial.clone()), head.size).await?;
+            if frontier.root() != head.root {
+                let what =
+                    format!("the first {} events of trial {trial} are not those that were sealed", head.size);
+                return Err(SealError::Damaged(what));
+            }
+            self.frontiers.insert(trial.clone(), frontier);
         }
         Ok(())
+    }
+
+    /// Whether the trial's tree is at hand; that of a trial without a sealed event is the empty one.
+    fn has_tree(&self, trial: &TrialId) -> bool {
+        self.frontiers.contains_key(trial) || self.map.get(trial.as_str()).is_none()
     }
 
     /// Takes leaves in, in the order of their positions. Their trials must have been made ready.
     pub(crate) fn take(&mut self, leaves: Vec<LeafRow>) -> Result<(), SealError> {
         for row in leaves {
+            if !self.frontiers.contains_key(&row.trial) && self.has_tree(&row.trial) {
+                self.frontiers.insert(row.trial.clone(), Frontier::new());
+            }
             let frontier = self.frontiers.get_mut(&row.trial);
             let Some(frontier) = frontier.filter(|f| f.size() == row.trialseq && self.taken == row.position)
             else {
@@ -120,9 +133,8 @@ impl Forest {
         (self.map.root(), self.map.len() as u64)
     }
 
-    /// The seal with these heads has been recorded.
-    pub(crate) fn recorded(&mut self, heads: Vec<SealedHead>) {
-        self.sealed.extend(heads.into_iter().map(|head| (head.trial, head.size)));
+    /// The seal with the heads that were asked for last has been recorded.
+    pub(crate) fn recorded(&mut self) {
         self.grown.clear();
         self.nodes.clear();
     }

@@ -5,6 +5,9 @@
 //! covers it and writes tiles, entries, note and checkpoint; every byte of that follows from the recorded seals, so a
 //! round that was cut short anywhere is finished by doing it again. Starting is nothing but publishing what is due.
 //!
+//! Nothing is signed on the word of a single row: what is read at the start must give the newest seal's root, each
+//! trial's tree the root that was sealed, and each seal its own leaf. After a failure all of it is read again.
+//!
 //! What it is not: a judge of events (that is `record`), or a place to read proofs (that is `query`). To publish to
 //! another kind of place, implement [`Publication`].
 
@@ -15,6 +18,7 @@ mod forest;
 mod publication;
 mod publish;
 mod round;
+mod state;
 
 pub use error::SealError;
 pub use folder::Folder;

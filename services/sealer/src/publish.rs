@@ -6,13 +6,15 @@ use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::hash::{Hash, Sha2};
 use trialseal_seal::note::Signer;
 use trialseal_seal::policy::Policy;
+use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
 use trialseal_seal::tree::Frontier;
-use trialseal_store::{SealRow, Store, TreeName};
+use trialseal_store::{SealRow, Store, StoreError, TreeName, proofs};
 
-use crate::edge::{TILE, edge, frontier};
+use crate::edge::{TILE, edge, frontier_of};
 use crate::error::SealError;
 use crate::publication::Publication;
+use crate::round::SealerParts;
 
 /// The path of the newest checkpoint below the log's prefix.
 const CHECKPOINT: &str = "checkpoint";
@@ -29,36 +31,55 @@ pub(crate) struct Publisher {
     entries: Vec<Vec<u8>>,
 }
 
+/// What is signed or public already.
+pub(crate) struct Public {
+    /// The published checkpoint.
+    checkpoint: Option<Checkpoint>,
+    /// The size of the newest signed checkpoint.
+    signed: u64,
+}
+
+impl Public {
+    /// Reads it. The record must be read afterwards: another process may be sealing, and as nothing is signed before it
+    /// is recorded, what is read in this order is behind the record and never seems to be ahead of it.
+    pub(crate) async fn read(parts: &SealerParts) -> Result<Self, SealError> {
+        let checkpoint = published_checkpoint(parts.place.as_ref(), &parts.signer).await?;
+        let signed = parts.store.newest_checkpoint().await?.map_or(0, |(size, _)| size);
+        Ok(Self { checkpoint, signed })
+    }
+
+    fn published(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size)
+    }
+}
+
 impl Publisher {
-    /// Picks up where publication stands, after making sure that what is published is what the database holds.
+    /// Picks up where publication stands, after making sure that what is public is what the database holds, with its
+    /// `recorded` seals.
     ///
     /// # Errors
     /// [`SealError::Behind`] and [`SealError::Fork`] where the two contradict each other.
-    pub(crate) async fn open(
-        store: Arc<dyn Store>,
-        place: Arc<dyn Publication>,
-        signer: Signer,
-        recorded: u64,
-    ) -> Result<Self, SealError> {
-        let published = match place.get(CHECKPOINT).await? {
-            Some(note) => Some(published_checkpoint(&note, &signer)?),
-            None => None,
-        };
-        let size = published.as_ref().map_or(0, |checkpoint| checkpoint.size);
-        let signed = store.newest_checkpoint().await?.map_or(0, |(size, _)| size);
-        if size.max(signed) > recorded {
-            return Err(SealError::Behind { published: size.max(signed), recorded });
+    pub(crate) async fn open(parts: &SealerParts, public: &Public, recorded: u64) -> Result<Self, SealError> {
+        let store = Arc::clone(&parts.store);
+        let size = public.published();
+        let known = size.max(public.signed);
+        if known > recorded {
+            return Err(SealError::Behind { published: known, recorded });
         }
-        let tree = frontier::<Sha2>(store.as_ref(), &TreeName::Log, size).await?;
-        if published.is_some_and(|checkpoint| checkpoint.root != tree.root()) {
+        let edge = edge(store.as_ref(), &TreeName::Log, size).await?;
+        let tree = frontier_of::<Sha2>(&TreeName::Log, size, &edge)?;
+        if public.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.root != tree.root()) {
             return Err(SealError::Fork(format!(
                 "the published checkpoint of size {size} is of another tree"
             )));
         }
-        let edge = edge(store.as_ref(), &TreeName::Log, size).await?;
         let first = size - size % TILE;
-        let entries = store.seals(first, u32::try_from(size - first).unwrap_or(0)).await?;
-        let entries = entries.into_iter().map(|seal| seal.entry).collect();
+        let rows = store.seals(first, u32::try_from(size - first).unwrap_or(0)).await?;
+        for (row, number) in rows.iter().zip(first..) {
+            checked_seal(row, number, store.origin())?;
+        }
+        let entries = rows.into_iter().map(|row| row.entry).collect();
+        let (place, signer) = (Arc::clone(&parts.place), parts.signer.clone());
         Ok(Self { store, place, signer, tree, edge, entries })
     }
 
@@ -67,9 +88,15 @@ impl Publisher {
         self.tree.size()
     }
 
+    /// The root of the log as published.
+    pub(crate) fn root(&self) -> Hash {
+        self.tree.root()
+    }
+
     /// Publishes the next seal. Whatever a crash leaves undone here is done by the same call after a restart, with the
     /// same bytes; what was done twice is the same twice.
     pub(crate) async fn publish(&mut self, seal: &SealRow) -> Result<(), SealError> {
+        checked_seal(seal, self.size(), self.store.origin())?;
         let mut tree = self.tree.clone();
         tree.push(seal.leaf);
         let (size, root) = (tree.size(), tree.root());
@@ -87,9 +114,25 @@ impl Publisher {
         // next write leaves the note recorded and the old checkpoint published; both are true.
         let note = self.store.put_note(size, note.as_bytes()).await?;
         self.place.put(&note_path(size), note.clone()).await?;
-        self.place.put(CHECKPOINT, note).await?;
+        self.put_checkpoint(&checkpoint, note).await?;
         self.tree = tree;
         self.close_full_tiles(size).await
+    }
+
+    /// Replaces the published checkpoint, but never by an older one: a process that stood still for a while must not
+    /// take back what another has published since. Where it stands still between the two lines below it still does; the
+    /// other's next checkpoint mends that, and a start in between publishes the same sizes again.
+    async fn put_checkpoint(&self, checkpoint: &Checkpoint, note: Vec<u8>) -> Result<(), SealError> {
+        if let Some(published) = published_checkpoint(self.place.as_ref(), &self.signer).await? {
+            let size = checkpoint.size;
+            if published.size == size && published.root != checkpoint.root {
+                return Err(SealError::Fork(format!("another checkpoint of size {size} is published")));
+            }
+            if published.size > size {
+                return Err(StoreError::Overtaken(format!("the published checkpoint of size {size}")).into());
+            }
+        }
+        self.place.put(CHECKPOINT, note).await
     }
 
     /// Writes the entries and the tiles that end at `size`.
@@ -148,11 +191,27 @@ fn tile_of(count: u64) -> (u64, Option<u8>) {
     ((count - 1) / TILE, width)
 }
 
-/// The checkpoint in a published note, if this ledger's key signed it.
-fn published_checkpoint(note: &[u8], signer: &Signer) -> Result<Checkpoint, SealError> {
+/// The published checkpoint, if there is one.
+///
+/// # Errors
+/// [`SealError::Fork`] where this ledger's key did not sign it.
+async fn published_checkpoint(
+    place: &dyn Publication,
+    signer: &Signer,
+) -> Result<Option<Checkpoint>, SealError> {
+    let Some(note) = place.get(CHECKPOINT).await? else { return Ok(None) };
     let fork =
         |what: String| SealError::Fork(format!("the published checkpoint is not this ledger's: {what}"));
-    let note = std::str::from_utf8(note).map_err(|error| fork(error.to_string()))?;
+    let note = std::str::from_utf8(&note).map_err(|error| fork(error.to_string()))?;
     let policy = Policy::parse(&Policy::text_for_log(&signer.verifier_key()))?;
-    Ok(policy.check(note).map_err(|error| fork(error.to_string()))?.checkpoint)
+    let accepted = policy.check(note).map_err(|error| fork(error.to_string()))?;
+    Ok(Some(accepted.checkpoint))
+}
+
+/// Reads seal `number` of this ledger from its row, of which every column must say the same.
+pub(crate) fn checked_seal(row: &SealRow, number: u64, origin: &str) -> Result<Seal, SealError> {
+    let seal = proofs::read_seal(row)?;
+    let same =
+        row.number == number && seal.ledger == origin && (seal.events, seal.time) == (row.sealed, row.time);
+    if same { Ok(seal) } else { Err(SealError::Damaged(format!("seal {number} is not what its row says"))) }
 }

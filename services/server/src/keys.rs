@@ -35,7 +35,7 @@ pub(crate) fn seed(file: &Path) -> Result<Seed> {
     parse(file, &Zeroizing::new(text))
 }
 
-/// Makes a key where there is none yet.
+/// Makes a key where there is none yet. Where two processes do so at once, both go on with one of the two.
 pub(crate) fn make_missing(file: &Path) -> Result<()> {
     if file.exists() { Ok(()) } else { make(file) }
 }
@@ -56,6 +56,29 @@ fn make(file: &Path) -> Result<()> {
     let mut seed = Seed::default();
     SystemIds.fill(seed.as_mut_slice());
     let text = Zeroizing::new(format!("{}\n", Hash::from_bytes(*seed)));
-    files::write(file, text.as_bytes(), 0o600)
+    files::create(file, text.as_bytes(), 0o600)
         .with_context(|| format!("cannot write the key {}", file.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_start_at_once_share_one_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = make_folder(dir.path()).unwrap().join("log.key");
+        let seeds: Vec<Seed> = std::thread::scope(|scope| {
+            let starts = (0..8).map(|_| {
+                scope.spawn(|| {
+                    make_missing(&file).unwrap();
+                    seed(&file).unwrap()
+                })
+            });
+            let starts: Vec<_> = starts.collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(seeds.iter().all(|seed| *seed == seeds[0]));
+        assert_eq!(fs::read_dir(folder(dir.path())).unwrap().count(), 1);
+    }
 }

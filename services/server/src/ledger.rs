@@ -1,4 +1,4 @@
-//! Opening a ledger: its folder, its keys, its database. The only place that names a database engine.
+//! Opening a ledger: its folder, its keys, its database. No other module knows which engines there are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,8 +35,19 @@ impl Ledger {
         origin_file(&settings.dir).is_file()
     }
 
-    /// Opens the ledger in `settings.dir`, or makes one.
+    /// Opens the ledger in `settings.dir`. Makes nothing where there is none: the folder may be misspelt.
     pub(crate) async fn open(settings: &Settings) -> Result<Self> {
+        if !Self::exists(settings) {
+            bail!(
+                "there is no ledger in {}: name another --dir, or make one with serve",
+                settings.dir.display()
+            );
+        }
+        Self::open_or_make(settings).await
+    }
+
+    /// Opens the ledger in `settings.dir`, or makes one.
+    pub(crate) async fn open_or_make(settings: &Settings) -> Result<Self> {
         let dir = settings.dir.clone();
         fs::create_dir_all(&dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
         keys::make_folder(&dir)?;
@@ -126,9 +137,10 @@ fn origin(dir: &Path, wanted: Option<&str>) -> Result<String> {
         (Some(kept), _) => Ok(kept),
         (None, wanted) => {
             let origin = wanted.map_or_else(local_origin, str::to_owned);
-            files::write(&file, format!("{origin}\n").as_bytes(), 0o644)
+            files::create(&file, format!("{origin}\n").as_bytes(), 0o644)
                 .with_context(|| format!("cannot write {}", file.display()))?;
-            Ok(origin)
+            // Another process may have been faster; the name that stands there counts.
+            self::origin(dir, wanted)
         }
     }
 }
@@ -139,4 +151,20 @@ fn local_origin() -> String {
     SystemIds.fill(&mut random);
     let name = Hash::from_bytes(random).to_string();
     format!("localhost/{}", name.get(..12).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn processes_that_start_at_once_give_a_ledger_one_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let names: Vec<String> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8).map(|_| scope.spawn(|| origin(dir.path(), None).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+        assert!(origin(dir.path(), Some("ledger.example.org/other")).is_err());
+    }
 }

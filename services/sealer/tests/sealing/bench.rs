@@ -1,0 +1,274 @@
+//! A ledger in memory, a place of publication whose writes fail on demand, and the audit of what was published.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
+use trialseal_runtime::clock::{Clock, ManualClock};
+use trialseal_runtime::shutdown::Shutdown;
+use trialseal_seal::checkpoint::Checkpoint;
+use trialseal_seal::hash::{Hash, Sha2, Sha3, TreeHash, sha256};
+use trialseal_seal::map::{Head, TrialMap};
+use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::policy::Policy;
+use trialseal_seal::seal::Seal;
+use trialseal_seal::tiles::{decode_bundle, entries_path, note_path, tile_path};
+use trialseal_seal::time::Timestamp;
+use trialseal_seal::tree::Frontier;
+use trialseal_sealer::{Publication, SealError, Sealer, SealerParts, SealerSettings};
+use trialseal_store::memory::MemoryStore;
+use trialseal_store::{Append, Events, NewEvent, Progress, Writer, WriterSettings};
+use uuid::Uuid;
+
+use crate::watched::Watched;
+
+pub(crate) const ORIGIN: &str = "test.example/ledger";
+pub(crate) const START: i64 = 1_800_000_000_000_000;
+
+/// What a test does at a moment that the sealer is in the middle of something.
+pub(crate) type Interruption = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A place of publication in memory.
+#[derive(Default)]
+pub(crate) struct Memory {
+    pub(crate) files: Mutex<BTreeMap<String, Vec<u8>>>,
+    writes: AtomicUsize,
+    /// The n-th write fails: before it was done, or after.
+    fault: Mutex<Option<(usize, bool)>>,
+    /// Whether all writes fail.
+    pub(crate) broken: AtomicBool,
+    /// How long a write takes.
+    pub(crate) delay: Mutex<Duration>,
+    /// What happens before the file is written next.
+    before_put: Mutex<Option<(String, Interruption)>>,
+}
+
+impl Memory {
+    pub(crate) fn fail_at(&self, write: usize, done: bool) {
+        *self.fault.lock().unwrap() = Some((self.writes.load(Ordering::SeqCst) + write, done));
+    }
+
+    pub(crate) fn before_put(
+        &self,
+        path: impl Into<String>,
+        what: impl Future<Output = ()> + Send + 'static,
+    ) {
+        *self.before_put.lock().unwrap() = Some((path.into(), Box::pin(what)));
+    }
+
+    /// The published checkpoint.
+    pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
+        let policy = Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap();
+        let note = self.files.lock().unwrap().get("checkpoint").cloned()?;
+        Some(policy.check(&String::from_utf8(note).unwrap()).unwrap().checkpoint)
+    }
+
+    async fn operation(
+        &self,
+        path: &str,
+        work: impl FnOnce(&mut BTreeMap<String, Vec<u8>>),
+    ) -> Result<(), SealError> {
+        let delay = *self.delay.lock().unwrap();
+        tokio::time::sleep(delay).await;
+        let n = self.writes.fetch_add(1, Ordering::SeqCst);
+        let fault = self.fault.lock().unwrap().take_if(|(at, _)| *at == n);
+        let fault = if self.broken.load(Ordering::SeqCst) { Some((n, false)) } else { fault };
+        if fault.is_none_or(|(_, done)| done) {
+            work(&mut self.files.lock().unwrap());
+        }
+        match fault {
+            Some(_) => {
+                Err(SealError::Publication { path: path.into(), error: "no space left on device".into() })
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Publication for Memory {
+    async fn put(&self, path: &str, bytes: Vec<u8>) -> Result<(), SealError> {
+        let interruption = self.before_put.lock().unwrap().take_if(|(at, _)| at == path);
+        if let Some((_, interruption)) = interruption {
+            interruption.await;
+        }
+        self.operation(path, |files| {
+            let before = files.insert(path.into(), bytes.clone());
+            assert!(
+                path == "checkpoint" || before.is_none_or(|before| before == bytes),
+                "{path} was changed"
+            );
+        })
+        .await
+    }
+    async fn get(&self, path: &str) -> Result<Option<Vec<u8>>, SealError> {
+        Ok(self.files.lock().unwrap().get(path).cloned())
+    }
+    async fn remove_folder(&self, path: &str) -> Result<(), SealError> {
+        self.operation(path, |files| files.retain(|file, _| !file.starts_with(&format!("{path}/")))).await
+    }
+}
+
+pub(crate) struct Bench {
+    /// The ledger.
+    pub(crate) memory: Arc<MemoryStore>,
+    /// The ledger as the sealer sees it.
+    pub(crate) store: Arc<Watched>,
+    pub(crate) place: Arc<Memory>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) settings: SealerSettings,
+    pub(crate) shutdown: Shutdown,
+    writer: Writer,
+    sent: u64,
+}
+
+pub(crate) fn signer() -> Signer {
+    Signer::new(ORIGIN, KeyKind::Ed25519, &[42; 32]).unwrap()
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let memory = Arc::new(MemoryStore::new(ORIGIN));
+        let clock = Arc::new(ManualClock::new(START));
+        let time = Arc::clone(&clock);
+        let writer = Writer::spawn(
+            memory.clone(),
+            memory.clone(),
+            Arc::new(move || Timestamp::from_micros(time.now())),
+            Arc::new(Progress::new()),
+            WriterSettings::default(),
+        );
+        Self {
+            store: Arc::new(Watched::new(Arc::clone(&memory))),
+            memory,
+            place: Arc::default(),
+            clock,
+            settings: SealerSettings::default(),
+            shutdown: Shutdown::new(),
+            writer,
+            sent: 0,
+        }
+    }
+
+    pub(crate) async fn sealer(&self) -> Result<Sealer, SealError> {
+        Sealer::open(SealerParts {
+            store: self.store.clone(),
+            place: self.place.clone(),
+            signer: signer(),
+            clock: self.clock.clone(),
+            progress: Arc::new(Progress::new()),
+            settings: self.settings,
+        })
+        .await
+    }
+
+    /// Lets `time` pass, by every clock.
+    pub(crate) async fn pass(&self, time: Duration) {
+        self.clock.advance(i64::try_from(time.as_micros()).unwrap());
+        tokio::time::advance(time).await;
+    }
+
+    /// Appends `count` events to a trial.
+    pub(crate) async fn append(&mut self, trial: &str, count: u64) {
+        let trial: TrialId = trial.parse().unwrap();
+        self.sent += 1;
+        let mut command = [0; 32];
+        command[..8].copy_from_slice(&self.sent.to_be_bytes());
+        let append = Append {
+            command,
+            digest: [0; 32],
+            new_trial: self.memory.trial_size(&trial).await.unwrap().is_none(),
+            trial,
+            expected: Vec::new(),
+            natural_keys: Vec::new(),
+            events: (0..count).map(|n| event(self.sent * 1_000 + n)).collect(),
+        };
+        self.writer.append(append).await.unwrap();
+        self.clock.advance(10);
+    }
+
+    /// Re-hashes everything that is published and gives the seals.
+    pub(crate) fn audit(&self) -> Vec<Seal> {
+        let Checkpoint { size, root, .. } = self.place.checkpoint().unwrap();
+        let files = self.place.files.lock().unwrap();
+        let file = |path: String| files.get(&path).unwrap_or_else(|| panic!("{path} is missing"));
+        let mut tree = Frontier::<Sha2>::new();
+        let mut seals = Vec::new();
+        let mut notes = Vec::new();
+        let mut tiles: Vec<Vec<Hash>> = vec![Vec::new(); 3];
+        for bundle in 0..size.div_ceil(256) {
+            let width = u8::try_from(size - bundle * 256).ok().filter(|width| *width > 0);
+            for entry in decode_bundle(file(entries_path(bundle, width))).unwrap() {
+                let value = trialseal_seal::canonical::parse(entry, 64).unwrap();
+                seals.push(Seal::parse(&value).unwrap());
+                tree.push_with(Sha2::leaf(&[entry]), |node, hash| {
+                    tiles[usize::from(node.level / 8)].push(hash);
+                });
+                let note = file(note_path(tree.size())).clone();
+                notes.push(sha256(&note));
+                let policy = Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap();
+                let note = String::from_utf8(note).unwrap();
+                assert_eq!(policy.check(&note).unwrap().checkpoint.root, tree.root());
+            }
+        }
+        assert_eq!(tree.root(), root);
+        for (level, hashes) in (0u8..).zip(&tiles) {
+            for (index, tile) in (0..).zip(hashes.chunks(256)) {
+                let width = u8::try_from(tile.len()).ok();
+                let bytes: Vec<u8> = tile.iter().flat_map(|hash| *hash.as_bytes()).collect();
+                assert_eq!(*file(tile_path(level, index, width)), bytes);
+            }
+        }
+        assert_priors(&seals, &notes);
+        seals
+    }
+
+    /// Checks a seal against the events that the ledger holds.
+    pub(crate) async fn assert_covers(&self, seal: &Seal) {
+        let limit = u32::try_from(seal.events).unwrap();
+        let leaves = self.memory.leaves_from_position(0, limit).await.unwrap();
+        assert_eq!(leaves.len() as u64, seal.events, "seal {} covers more than there is", seal.seal);
+        let mut trees: BTreeMap<TrialId, Frontier<Sha3>> = BTreeMap::new();
+        for row in leaves {
+            trees.entry(row.trial).or_default().push(row.leaf);
+        }
+        let mut map = TrialMap::new();
+        for (trial, tree) in &trees {
+            map.set(&Head { trial: trial.to_string(), size: tree.size(), root: tree.root() });
+        }
+        assert_eq!((seal.root, seal.trials), (map.root(), map.len() as u64));
+    }
+}
+
+/// Each seal names no note, or the note of a size n up to its number, and n never goes back.
+fn assert_priors(seals: &[Seal], notes: &[Hash]) {
+    let mut newest = 0;
+    for (seal, number) in seals.iter().zip(0..) {
+        let named = notes.iter().position(|note| *note == seal.prior).map(|place| place + 1);
+        assert!(named.is_some() || seal.prior == Hash::ZERO, "seal {number} names an unknown note");
+        let named = named.unwrap_or(0);
+        assert!(newest <= named && named <= number, "seal {number} names the note of size {named}");
+        newest = named;
+    }
+}
+
+fn event(n: u64) -> NewEvent {
+    NewEvent {
+        stream: StreamId::participant(ParticipantId(Uuid::from_u128(7))),
+        id: uuid::Builder::from_unix_timestamp_millis(n, &[1; 10]).into_uuid(),
+        kind: "visit.occurred".into(),
+        schema_version: 1,
+        dataroot: sha256(&n.to_be_bytes()),
+        actor: "user:1".into(),
+        actorrole: "investigator".into(),
+        correlationid: None,
+        causationid: None,
+        extra: BTreeMap::new(),
+        key: Uuid::nil(),
+        body: vec![0; 8],
+    }
+}
