@@ -18,7 +18,7 @@ use crate::problems;
 /// An event.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub(crate) struct EventEntry {
-    /// The event's header, a CloudEvents 1.0 event without its data.
+    /// The event's header: its CloudEvents 1.0 attributes.
     #[schema(value_type = Object)]
     pub(crate) header: Value,
     /// The eventleaf, in hex: what receipts prove.

@@ -145,6 +145,12 @@ impl SettingsError {
     }
 }
 
+/// Events of the largest append, a command's or a chunk's of an import: with less room it could never be recorded.
+const LARGEST_APPEND_EVENTS: usize = 1_000;
+
+/// Room for four such appends of a few megabytes.
+const LEAST_QUEUE_BYTES: usize = 32 << 20;
+
 impl Settings {
     /// The settings of this process: what `flags` (the command line) knows by the setting's name, then its environment.
     pub fn from_process(flags: impl Fn(&str) -> Option<String>) -> Result<Self, SettingsError> {
@@ -174,9 +180,9 @@ impl Settings {
             log_format: env.log_format()?,
             body_bytes: env.number(names::BODY_BYTES, 1 << 10..=64 << 20)?,
             writer: WriterLimits {
-                batch_events: env.number(names::BATCH_EVENTS, 1..=100_000)?,
-                queue_events: env.number(names::QUEUE_EVENTS, 1..=10_000_000)?,
-                queue_bytes: env.number(names::QUEUE_BYTES, 1 << 20..=16 << 30)?,
+                batch_events: env.number(names::BATCH_EVENTS, LARGEST_APPEND_EVENTS..=100_000)?,
+                queue_events: env.number(names::QUEUE_EVENTS, LARGEST_APPEND_EVENTS..=10_000_000)?,
+                queue_bytes: env.number(names::QUEUE_BYTES, LEAST_QUEUE_BYTES..=16 << 30)?,
                 patience: Duration::from_millis(env.number(names::QUEUE_PATIENCE_MS, 0..=60_000)?),
                 unsealed_events: env.number(names::UNSEALED_EVENTS, 1..=100_000_000)?,
             },

@@ -6,8 +6,8 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// What can go wrong below the ports; each variant is something that the caller does differently.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The engine cannot be reached, or the connection broke. Raised by a commit, it leaves the outcome open: look the
-    /// command ids up before answering.
+    /// The engine cannot be reached, or the connection broke. From a commit it means that the batch may be stored or not:
+    /// only whoever finds one of its commands, or none, knows which.
     #[error("the database cannot be reached: {0}")]
     Unavailable(String),
     /// The engine asks to try the whole transaction again (PostgreSQL 40001 and 40P01, a busy SQLite file).

@@ -1,7 +1,8 @@
-//! The group-commit writer: every append that is waiting goes into one transaction, and each caller gets its own answer.
+//! The writer: what several callers want appended at the same time shares one transaction, and so one commit, which is what
+//! costs most. Whether an append fails is nobody's business but its caller's.
 //!
-//! One batch: lock the head row; read what the batch depends on (in new statements, after the lock); refuse the appends
-//! that conflict, one by one; number the rest without gaps; fix their time; hash the headers; insert; commit once.
+//! A batch holds the head row's lock from its first statement to its commit. Under it, and not before, the writer looks
+//! whether anything stands against an append; what is left over gets places, a time and hashes, and is inserted.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -273,7 +274,7 @@ impl Writer {
     pub async fn replay(&self, command: &CommandRow) -> Result<Appended, AppendError> {
         let failed = |error: StoreError| AppendError::Store { error: error.to_string(), in_doubt: false };
         let rows = self.of_command(command).await.map_err(failed)?;
-        let events: Result<_, StoreError> = rows.into_iter().map(AppendedEvent::read).collect();
+        let events: Result<_, StoreError> = rows.iter().map(AppendedEvent::read).collect();
         Ok(Appended { events: events.map_err(failed)?, replayed: true })
     }
 
@@ -338,7 +339,7 @@ fn stopped() -> AppendError {
 
 impl AppendedEvent {
     /// An event that was recorded before, distrusted as everything that is read back.
-    fn read(row: EventRow) -> Result<Self, StoreError> {
+    fn read(row: &EventRow) -> Result<Self, StoreError> {
         let header = row.checked_header()?;
         Ok(Self {
             position: row.position,

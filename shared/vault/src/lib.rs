@@ -1,4 +1,5 @@
-//! Who can read: data keys, encryption at rest, and the keyed digests under which private values are looked up.
+//! What keeps stored data private: the keys it is encrypted under, the encryption itself, and the keyed digests by which
+//! private values are found again.
 //!
 //! Each scope (a participant, or the rest of a trial) has one data key. Data keys lie in the database, wrapped by a
 //! master key that does not; a scope's data can be read for as long as its wrapped key exists, and destroying that row

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use trialseal_record::Event;
 use trialseal_record::Role::{Investigator, Irb, Monitor, Sponsor};
 use trialseal_record::values::ImportedValue;
@@ -243,6 +244,21 @@ async fn files_that_are_none_are_refused_with_the_reason() {
 }
 
 #[actix_web::test]
+async fn rows_from_before_the_consent_are_marked() {
+    let world = World::new().await;
+    let site = world.trial().await;
+    world.consenting(&site, "S-000").await;
+    let on = |day: &str| row("S-000", 1, "1.0").replace("2026-03-01T10:00", day);
+    let days = ["2026-02-28", "2026-03-01T10:00", "2026-02", "2026", ""].map(on);
+    let status = world.import("k", file(&days)).await;
+    let marked = json!([
+        {"row": 0, "rules": ["consent.before-procedure"]}, {"row": 2, "rules": ["consent.before-procedure"]},
+    ]);
+    assert_eq!(status["exceptions"]["rows"], marked, "{status}");
+    assert_eq!(status["exceptions"]["byRule"], json!({"consent.before-procedure": 2}));
+}
+
+#[actix_web::test]
 async fn a_file_sent_again_is_one_import() {
     let world = World::new().await;
     world.trial().await;
@@ -357,6 +373,68 @@ async fn an_import_is_carried_to_its_end_by_the_next_process() {
         assert_eq!(next.ingest.resume_imports().await.unwrap(), 0);
         assert_eq!(world.spooled(), 0);
     }
+}
+
+/// A database that begins as many transactions as it has been allowed.
+struct Gated {
+    store: Arc<MemoryStore>,
+    allowed: Semaphore,
+}
+
+#[async_trait]
+impl Appends for Gated {
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>> {
+        self.allowed.acquire().await.unwrap().forget();
+        self.store.begin_append().await
+    }
+
+    async fn command(&self, id: &CommandId) -> Result<Option<CommandRow>> {
+        self.store.command(id).await
+    }
+}
+
+#[actix_web::test]
+async fn an_import_that_breaks_off_keeps_its_file_and_goes_on_at_the_next_start() {
+    const ROWS: usize = 8_000;
+    let world = World::new().await;
+    world.trial().await;
+    let appends = Arc::new(Gated { store: world.store.clone(), allowed: Semaphore::new(2) });
+    let (store, vault, folder) = (world.store.clone(), world.vault.clone(), world.folder.clone());
+    let broken = World::over(store, vault, folder, Arc::new(SystemIds), Some(appends.clone()));
+    let location = broken.post_text(Sponsor, IMPORTS, "k", file(&rows(ROWS))).await.location.unwrap();
+    for _ in 0..500 {
+        if !imported(&world).await.0.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let spool = std::fs::read_dir(world.folder.path().join("spool")).unwrap().next().unwrap().unwrap().path();
+    let whole = std::fs::read(&spool).unwrap();
+    std::fs::OpenOptions::new().write(true).open(&spool).unwrap().set_len(whole.len() as u64 - 100).unwrap();
+    appends.allowed.add_permits(1_000);
+    let status = broken.ended(&location).await;
+    assert_eq!(status["state"], "failed", "{status}");
+    assert!(status["problem"].as_str().unwrap().contains("goes on"), "{status}");
+    assert_eq!(world.spooled(), 1);
+    let (taken, _) = imported(&world).await;
+    assert!(!taken.is_empty() && taken.len() < ROWS, "{}", taken.len());
+
+    std::fs::write(&spool, whole).unwrap();
+    let next = world.beside();
+    assert_eq!(next.ingest.resume_imports().await.unwrap(), 1);
+    // It says that it failed until the file is looked at again.
+    let mut status = next.ended(&location).await;
+    for _ in 0..100 {
+        if status["state"] != "failed" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        status = next.ended(&location).await;
+    }
+    assert_eq!((&status["state"], &status["rowsRecorded"]), (&json!("done"), &json!(ROWS)), "{status}");
+    assert_eq!(status.get("problem"), None);
+    assert_eq!(imported(&world).await.0.len(), ROWS);
+    assert_eq!(world.spooled(), 0);
 }
 
 #[actix_web::test]
