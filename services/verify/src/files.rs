@@ -29,6 +29,9 @@ pub enum FileError {
     /// It is larger than this program reads.
     #[error("it is larger than this program reads")]
     TooLarge,
+    /// It is encrypted, or packed in a way that this program does not know.
+    #[error("it is packed or encrypted in a way that this program does not read")]
+    Unsupported,
 }
 
 /// Something in the folder or archive that cannot be a file of a dataset.

@@ -2,8 +2,8 @@
 //! own policy and nothing else.
 //!
 //! Every check takes bytes from a stranger and ends in a [`Report`] with one of three outcomes: sound, not sound (with
-//! every finding, each naming the record), cannot tell (and what is missing). It writes nothing, asks no service and
-//! never panics on what it reads.
+//! every finding, each naming the record), cannot tell (and what is missing). It asks no service, never panics on what it
+//! reads, and leaves nothing behind: what it sets aside lies in temporary files without a name.
 //!
 //! What it is not: a place for formats. What bytes mean stands in [`trialseal_seal`]; this crate finds the files, feeds
 //! them through, and reports. It has no network, database or async runtime in its dependency tree; the feature `http`

@@ -2,8 +2,9 @@
 
 use std::io::{self, BufRead};
 
-/// Longest line that is read, bytes: an event's data and header, generously.
-pub(crate) const MAX_LINE_BYTES: usize = 64 << 20;
+/// Longest line that is read, bytes. An event of 1 MiB of data has some 1.2 MiB, and where it is shown in part up to ten
+/// times as much; how many values a line may have is bounded besides ([`trialseal_seal::canonical::MAX_VALUES`]).
+pub(crate) const MAX_LINE_BYTES: usize = 32 << 20;
 
 /// Gives `take` each line without its newline, and whether there was one (only the last line can lack it).
 ///

@@ -123,9 +123,26 @@ impl Report {
         self.find(Verdict::NotSound, record.into(), code, message.into());
     }
 
-    /// Notes that the format's rules refuse `record`.
+    /// Notes that the format's rules refuse `record`; or, where reading only ended here, that it cannot be told.
     pub fn refused(&mut self, record: impl Into<String>, refused: &Refused) {
-        self.broken(record, refused.code().as_str(), refused.to_string());
+        let code = refused.code();
+        let verdict = if code.is_own_limit() { Verdict::CannotTell } else { Verdict::NotSound };
+        self.find(verdict, record.into(), code.as_str(), refused.to_string());
+    }
+
+    /// Notes each of several refusals of one record.
+    pub fn all_refused(&mut self, record: &str, refused: &[Refused]) {
+        for refused in refused {
+            self.refused(record, refused);
+        }
+    }
+
+    /// Counts further findings that make the outcome "not sound", of which nothing more is known.
+    pub fn not_listed(&mut self, findings: u64) {
+        if findings > 0 {
+            self.verdict = Verdict::NotSound;
+            self.more_findings += findings;
+        }
     }
 
     /// Notes that something needed to decide is not there, or cannot be read.
@@ -209,6 +226,18 @@ mod tests {
             (report.findings().len(), report.more_findings(), report.is_full()),
             (MAX_FINDINGS, 3, true)
         );
+    }
+
+    #[test]
+    fn a_limit_of_this_program_proves_nothing() {
+        let refused = Refused::new(trialseal_seal::Code::NoteTooLarge);
+        let mut report = Report::new("log", "x", &[]);
+        report.all_refused("notes/001", &[refused.clone(), refused]);
+        assert_eq!((report.verdict(), report.findings().len()), (Verdict::CannotTell, 2));
+        report.not_listed(0);
+        assert_eq!(report.verdict(), Verdict::CannotTell);
+        report.not_listed(3);
+        assert_eq!((report.verdict(), report.more_findings()), (Verdict::NotSound, 3));
     }
 
     #[test]

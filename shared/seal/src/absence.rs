@@ -10,7 +10,7 @@ use crate::map::{Head, verify_absent};
 use crate::members::Members;
 use crate::policy::Policy;
 use crate::proof::{SealProof, SealReport};
-use crate::refused::{At, Code, Result, ensure};
+use crate::refused::{At, Code, Refusals, Refused, Result, ensure};
 
 const FORMAT: &str = "trialseal/absence/v1";
 
@@ -27,7 +27,7 @@ pub struct Absence {
     pub seal: SealProof,
 }
 
-/// What a proof of absence shows to a reader with a given policy. It speaks of one spelling of one id.
+/// What a proof of absence shows to a reader with a given policy: nothing about ids that are spelt otherwise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AbsenceReport {
     /// The id that is not there.
@@ -71,11 +71,25 @@ impl Absence {
         members.into()
     }
 
-    /// Checks the seal, and that the trial is not in its map.
+    /// Checks the seal, and that the trial is not in its map; gives the first refusal.
     pub fn verify(&self, policy: &Policy) -> Result<AbsenceReport> {
-        let seal = self.seal.verify(policy)?;
-        verify_absent(&self.trial, self.other.as_ref(), &self.head_proof, &self.seal.seal.root)
-            .at("headProof")?;
-        Ok(AbsenceReport { trial: self.trial.clone(), seal })
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.first(report)
+    }
+
+    /// Checks what [`verify`](Self::verify) does and gives all refusals.
+    pub fn verify_all(&self, policy: &Policy) -> Result<AbsenceReport, Vec<Refused>> {
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.all(report)
+    }
+
+    /// The report is to be trusted only where no refusal was added.
+    fn examine(&self, policy: &Policy, refusals: &mut Refusals) -> AbsenceReport {
+        let seal = self.seal.examine(policy, refusals);
+        let absent = verify_absent(&self.trial, self.other.as_ref(), &self.head_proof, &self.seal.seal.root);
+        refusals.take(absent.at("headProof"));
+        AbsenceReport { trial: self.trial.clone(), seal }
     }
 }

@@ -19,13 +19,16 @@ pub const MAX_INTEGER: u64 = (1 << 53) - 1;
 pub const MAX_DEPTH: usize = 64;
 /// How deep an event's data may be nested.
 pub const MAX_DATA_DEPTH: usize = 32;
+/// The most values in one JSON text, counting arrays, objects and what is in them. A value takes up to 80 times the
+/// memory of its text, so that a bound on bytes alone would be none. A receipt that shows 200,000 fields stays below.
+pub const MAX_VALUES: usize = 1_000_000;
 
 /// Reads one JSON text strictly. `max_depth` bounds the nesting and, with it, the recursion; no more than
-/// [`MAX_DEPTH`] is ever allowed.
+/// [`MAX_DEPTH`] is ever allowed, and no more than [`MAX_VALUES`] values.
 pub fn parse(text: impl AsRef<[u8]>, max_depth: usize) -> Result<Value> {
-    let broken = Cell::new(Code::NotJson);
+    let (broken, values) = (Cell::new(Code::NotJson), Cell::new(0));
     let mut reader = serde_json::Deserializer::from_slice(text.as_ref());
-    Strict { room: max_depth.min(MAX_DEPTH), broken: &broken }
+    Strict { room: max_depth.min(MAX_DEPTH), values: &values, broken: &broken }
         .deserialize(&mut reader)
         .and_then(|value| reader.end().map(|()| value))
         .map_err(|_| Refused::new(broken.get()))
@@ -64,6 +67,8 @@ pub(crate) fn integer(value: &Value) -> Option<i64> {
 #[derive(Clone, Copy)]
 struct Strict<'a> {
     room: usize,
+    /// How many values were read so far.
+    values: &'a Cell<usize>,
     broken: &'a Cell<Code>,
 }
 
@@ -80,6 +85,9 @@ impl<'de> DeserializeSeed<'de> for Strict<'_> {
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         if self.room == 0 {
             return self.refuse(Code::TooDeep);
+        }
+        if self.values.replace(self.values.get() + 1) == MAX_VALUES {
+            return self.refuse(Code::TooManyValues);
         }
         deserializer.deserialize_any(self)
     }

@@ -8,7 +8,7 @@ use crate::hash::{Hash, Sha3};
 use crate::members::Members;
 use crate::policy::Policy;
 use crate::proof::{HeadProof, SealReport};
-use crate::refused::{At, Code, Result, ensure};
+use crate::refused::{At, Code, Refusals, Refused, Result};
 use crate::tree::verify_consistency;
 
 const FORMAT: &str = "trialseal/growth/v1";
@@ -66,30 +66,45 @@ impl Growth {
         })
     }
 
-    /// Checks both heads, that they are of one trial and ledger and in order, and that the later extends the earlier.
+    /// Checks both heads, that they are of one trial and ledger and in order, and that the later extends the earlier;
+    /// gives the first refusal.
     pub fn verify(&self, policy: &Policy) -> Result<GrowthReport> {
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.first(report)
+    }
+
+    /// Checks what [`verify`](Self::verify) does and gives all refusals.
+    pub fn verify_all(&self, policy: &Policy) -> Result<GrowthReport, Vec<Refused>> {
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.all(report)
+    }
+
+    /// The report is to be trusted only where no refusal was added.
+    fn examine(&self, policy: &Policy, refusals: &mut Refusals) -> GrowthReport {
         let (from, to) = (&self.from, &self.to);
-        ensure(from.head.trial == to.head.trial, Code::HeadOfAnotherTrial)?;
-        ensure(from.seal.ledger == to.seal.ledger, Code::AnotherLedger)?;
-        ensure(from.seal.seal <= to.seal.seal, Code::SealOrder)?;
-        let from_report = from.verify(policy).at("from")?;
-        let to_report = to.verify(policy).at("to")?;
+        refusals.check(from.head.trial == to.head.trial, Code::HeadOfAnotherTrial);
+        refusals.check(from.seal.ledger == to.seal.ledger, Code::AnotherLedger);
+        refusals.check(from.seal.seal <= to.seal.seal, Code::SealOrder);
+        let from_report = refusals.within("from", |refusals| from.examine(policy, refusals));
+        let to_report = refusals.within("to", |refusals| to.examine(policy, refusals));
         let (from_head, to_head) = (&from.head, &to.head);
-        verify_consistency::<Sha3>(
+        let extends = verify_consistency::<Sha3>(
             from_head.size,
             to_head.size,
             &from_head.root,
             &to_head.root,
             &self.consistency,
-        )
-        .map_err(|refused| refused.renamed(Code::RootDiffers, Code::NotAnExtension))
-        .at("consistency")?;
-        Ok(GrowthReport {
+        );
+        let extends = extends.map_err(|refused| refused.renamed(Code::RootDiffers, Code::NotAnExtension));
+        refusals.take(extends.at("consistency"));
+        GrowthReport {
             trial: to_head.trial.clone(),
             from_size: from_head.size,
             to_size: to_head.size,
             from: from_report,
             to: to_report,
-        })
+        }
     }
 }

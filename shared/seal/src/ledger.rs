@@ -11,7 +11,7 @@ use crate::hash::{Hash, Sha2, sha256};
 use crate::map::{Head, TrialMap};
 use crate::policy::{Accepted, Policy};
 use crate::proof::dated_in_time;
-use crate::refused::{At, Code, Refused, Result, ensure};
+use crate::refused::{At, Code, Refusals, Refused, Result, ensure};
 use crate::seal::Seal;
 use crate::tree::Frontier;
 
@@ -125,19 +125,28 @@ impl LedgerChecker {
 ///
 /// That the seals are in the log, and that `covering` does cover the event, is checked elsewhere.
 pub fn check_bracket(header: &Header, after: Option<&Seal>, covering: &Seal) -> Result<()> {
-    ensure(covering.ledger == header.source, Code::AnotherLedger)?;
-    let first = match (header.afterseal, after) {
-        (None, None) => 0,
-        (Some(named), Some(after)) => {
-            let same = named.seal == after.seal && named.leaf == after.leaf();
-            ensure(same, Code::AfterSealDiffers)?;
-            ensure(after.ledger == header.source, Code::AnotherLedger)?;
-            ensure(header.time >= after.time, Code::EventBeforeSeal)?;
-            named.seal.saturating_add(1)
-        }
-        _ => return Err(Refused::new(Code::BracketIncomplete)),
-    };
+    let mut refusals = Refusals::default();
+    examine_bracket(header, after, covering, &mut refusals);
+    refusals.first(())
+}
+
+/// Adds all that [`check_bracket`] could refuse.
+pub(crate) fn examine_bracket(
+    header: &Header,
+    after: Option<&Seal>,
+    covering: &Seal,
+    refusals: &mut Refusals,
+) {
+    refusals.check(covering.ledger == header.source, Code::AnotherLedger);
+    refusals.check(header.afterseal.is_some() == after.is_some(), Code::BracketIncomplete);
+    if let Some((named, after)) = header.afterseal.zip(after) {
+        let same = named.seal == after.seal && named.leaf == after.leaf();
+        refusals.check(same, Code::AfterSealDiffers);
+        refusals.check(after.ledger == header.source, Code::AnotherLedger);
+        refusals.check(header.time >= after.time, Code::EventBeforeSeal);
+    }
+    let first = header.afterseal.map_or(0, |named| named.seal.saturating_add(1));
     let covers = (first..=first.saturating_add(1)).contains(&covering.seal);
-    ensure(covers, Code::OutsideBracket)?;
-    ensure(header.time <= covering.time, Code::EventAfterSeal)
+    refusals.check(covers, Code::OutsideBracket);
+    refusals.check(header.time <= covering.time, Code::EventAfterSeal);
 }

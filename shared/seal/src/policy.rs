@@ -4,8 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use crate::checkpoint::{Checkpoint, verify_cosignature, verify_log_signature};
 use crate::encoding::decimal;
-use crate::note::{KeyKind, SignedNote, VerifierKey};
-use crate::refused::{At, Code, Refused, Result, ensure};
+use crate::note::{KeyKind, NoteSignature, SignedNote, VerifierKey};
+use crate::refused::{At, Code, Refusals, Refused, Result, ensure};
+
+/// Bytes of an ML-DSA-44 cosignature: a time of 8 and a signature of 2,420. A line of another length cannot be one.
+const ML_DSA_44_COSIGNATURE_BYTES: usize = 8 + 2420;
 
 /// A policy: logs, witnesses, groups of them, and a quorum.
 #[derive(Clone, Debug)]
@@ -43,14 +46,36 @@ pub struct Accepted {
     pub silent: Vec<String>,
 }
 
+/// What a note says, and what the policy has against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Examined {
+    /// The checkpoint, where the note can be read; it is to be trusted only where nothing was refused.
+    pub checkpoint: Option<Checkpoint>,
+    /// As [`Accepted::quorum_time`], where the quorum is met.
+    pub quorum_time: Option<u64>,
+    /// Everything that was refused, each independently of the others.
+    pub refused: Vec<Refused>,
+}
+
 impl Policy {
-    /// Reads a policy. Fields are separated by spaces and tabs; empty lines and those that begin with `#` say nothing.
+    /// Reads a policy from text, as [`from_bytes`](Self::from_bytes) does.
     pub fn parse(text: &str) -> Result<Self> {
+        Self::from_bytes(text.as_bytes())
+    }
+
+    /// Reads a policy. Fields are separated by spaces and tabs; empty lines and those that begin with `#` say nothing.
+    /// Bytes that are not ASCII are taken as they are, whether or not they are UTF-8; control characters other than tab
+    /// and newline are refused wherever they stand (C2SP tlog-policy, "Character set").
+    pub fn from_bytes(text: &[u8]) -> Result<Self> {
+        let allowed = |byte: &u8| *byte == b'\t' || *byte >= b' ' && *byte != 0x7f;
         let mut reader = Reader::default();
-        for (number, line) in text.split('\n').enumerate() {
-            let fields: Vec<_> = line.split([' ', '\t']).filter(|field| !field.is_empty()).collect();
-            if fields.first().is_some_and(|first| !first.starts_with('#')) {
-                reader.line(&fields).at(format_args!("policy line {}", number + 1))?;
+        for (number, line) in text.split(|byte| *byte == b'\n').enumerate() {
+            let place = format!("policy line {}", number + 1);
+            ensure(line.iter().all(allowed), Code::PolicyCharacter).at(&place)?;
+            let fields = line.split(|byte| b" \t".contains(byte)).filter(|field| !field.is_empty());
+            let fields: Vec<_> = fields.collect();
+            if fields.first().is_some_and(|first| !first.starts_with(b"#")) {
+                reader.line(&fields).at(&place)?;
             }
         }
         let quorum = reader.quorum.ok_or_else(|| Refused::new(Code::PolicyQuorum))?;
@@ -80,45 +105,81 @@ impl Policy {
         matches!(self.quorum, Quorum::Party(_))
     }
 
-    /// Checks a checkpoint's note: a log of the policy whose name is the origin signed it, no signature of a known key
-    /// is wrong, and the quorum of witnesses is met.
-    pub fn check(&self, note: &str) -> Result<Accepted> {
-        let note = SignedNote::parse(note)?;
-        let checkpoint = Checkpoint::parse(&note.text)?;
-        self.check_log(&note, &checkpoint)?;
-        let times = self.times(&note)?;
-        let quorum_time = match self.quorum {
-            Quorum::Party(party) => Some(times[party].ok_or_else(|| Refused::new(Code::Quorum))?),
-            Quorum::None => None,
-        };
+    /// The names of the policy's witnesses that cannot be heard here, because their kind of key (ML-DSA-44) is not
+    /// known.
+    pub fn silent(&self) -> Vec<String> {
         let silent = self.witnesses().filter(|(_, key)| key.kind() == KeyKind::MlDsa44);
-        let silent = silent.map(|(name, _)| name.to_owned()).collect();
-        Ok(Accepted { checkpoint, quorum_time, silent })
+        silent.map(|(name, _)| name.to_owned()).collect()
     }
 
-    fn check_log(&self, note: &SignedNote, checkpoint: &Checkpoint) -> Result<()> {
+    /// Checks a checkpoint's note: a log of the policy whose name is the origin signed it, no signature of a known key
+    /// is wrong, and the quorum of witnesses is met. The refusal is the first one that [`examine`](Self::examine) gives.
+    pub fn check(&self, note: &str) -> Result<Accepted> {
+        let Examined { checkpoint, quorum_time, refused } = self.examine(note);
+        match (refused.into_iter().next(), checkpoint) {
+            (None, Some(checkpoint)) => Ok(Accepted { checkpoint, quorum_time, silent: self.silent() }),
+            (Some(refused), _) => Err(refused),
+            (None, None) => Err(Refused::new(Code::CheckpointMalformed)),
+        }
+    }
+
+    /// Checks a note as [`check`](Self::check) does, and goes on behind what it refuses.
+    pub fn examine(&self, note: &str) -> Examined {
+        let mut refusals = Refusals::default();
+        let note = refusals.take(SignedNote::parse(note));
+        let checkpoint = note.as_ref().and_then(|note| refusals.take(Checkpoint::parse(&note.text)));
+        let quorum_time = note.zip(checkpoint.as_ref()).and_then(|(note, checkpoint)| {
+            self.check_log(&note, checkpoint, &mut refusals);
+            self.check_quorum(&note, &mut refusals)
+        });
+        Examined { checkpoint, quorum_time, refused: refusals.into_vec() }
+    }
+
+    fn check_log(&self, note: &SignedNote, checkpoint: &Checkpoint, refusals: &mut Refusals) {
         let mut signed = false;
         for line in &note.signatures {
             for log in self.logs.iter().filter(|log| line.is_by(log)) {
-                verify_log_signature(log, &note.text, line)?;
+                refusals.take(verify_log_signature(log, &note.text, line));
                 signed |= log.name() == checkpoint.origin;
             }
         }
-        ensure(signed, Code::LogSignatureMissing)
+        refusals.check(signed, Code::LogSignatureMissing);
     }
 
-    /// When each party had agreed: a witness with the earliest of its cosignatures, a group with that member by which
-    /// its threshold was reached. Members stand before their groups, so one pass is enough.
-    fn times(&self, note: &SignedNote) -> Result<Vec<Option<u64>>> {
+    /// Checks all cosignatures and, where none is wrong, that they are enough; gives back since when they were. A quorum
+    /// that only signatures of silent witnesses could have met is neither met nor missed.
+    fn check_quorum(&self, note: &SignedNote, refusals: &mut Refusals) -> Option<u64> {
+        let mut wrong = Refusals::default();
+        let times = self.times(|name, key| {
+            let lines = note.signatures.iter().filter(|line| line.is_by(key));
+            let lines = lines.filter(|_| key.kind() != KeyKind::MlDsa44);
+            lines.filter_map(|line| wrong.take(verify_cosignature(key, &note.text, line).at(name))).min()
+        });
+        let Quorum::Party(party) = self.quorum else {
+            refusals.extend(wrong.into_vec());
+            return None;
+        };
+        if times[party].is_none() && wrong.is_empty() {
+            let with_silent = self.times(|_, key| {
+                let may_be_right = |line: &&NoteSignature| {
+                    key.kind() != KeyKind::MlDsa44 || line.signature.len() == ML_DSA_44_COSIGNATURE_BYTES
+                };
+                note.signatures.iter().filter(|line| line.is_by(key)).find(may_be_right).map(|_| 0)
+            });
+            let unknown = with_silent[party].is_some();
+            wrong.check(false, if unknown { Code::QuorumUnknown } else { Code::Quorum });
+        }
+        refusals.extend(wrong.into_vec());
+        times[party]
+    }
+
+    /// When each party had agreed: a witness when `heard` says so, a group with that member by which its threshold was
+    /// reached. Members stand before their groups, so one pass is enough.
+    fn times(&self, mut heard: impl FnMut(&str, &VerifierKey) -> Option<u64>) -> Vec<Option<u64>> {
         let mut times: Vec<Option<u64>> = Vec::with_capacity(self.parties.len());
         for party in &self.parties {
             let time = match party {
-                Party::Witness { key, .. } if key.kind() == KeyKind::MlDsa44 => None,
-                Party::Witness { name, key } => {
-                    let lines = note.signatures.iter().filter(|line| line.is_by(key));
-                    let cosigned = lines.map(|line| verify_cosignature(key, &note.text, line).at(name));
-                    cosigned.collect::<Result<Vec<_>>>()?.into_iter().min()
-                }
+                Party::Witness { name, key } => heard(name, key),
                 Party::Group { threshold, members } => {
                     let mut agreed: Vec<_> = members.iter().filter_map(|member| times[*member]).collect();
                     agreed.sort_unstable();
@@ -127,40 +188,45 @@ impl Policy {
             };
             times.push(time);
         }
-        Ok(times)
+        times
     }
 }
+
+/// The quorum that asks for nobody; no witness and no group has this name.
+const NONE: &[u8] = b"none";
 
 #[derive(Default)]
 struct Reader {
     logs: Vec<VerifierKey>,
     parties: Vec<Party>,
-    names: HashMap<String, usize>,
+    /// By their bytes, which are compared as they are.
+    names: HashMap<Vec<u8>, usize>,
     keys: HashSet<Vec<u8>>,
     used: HashSet<usize>,
     quorum: Option<Quorum>,
 }
 
 impl Reader {
-    fn line(&mut self, fields: &[&str]) -> Result<()> {
+    fn line(&mut self, fields: &[&[u8]]) -> Result<()> {
         match fields {
-            ["log", key] | ["log", key, _] => {
+            [b"log", key] | [b"log", key, _] => {
                 let key = self.key(key, |kind| kind == KeyKind::Ed25519)?;
                 self.logs.push(key);
                 Ok(())
             }
-            ["witness", name, key] | ["witness", name, key, _] => {
+            [b"witness", name, key] | [b"witness", name, key, _] => {
                 let key = self.key(key, |kind| kind != KeyKind::Ed25519)?;
-                self.define(name, Party::Witness { name: (*name).into(), key: Box::new(key) })
+                let shown = String::from_utf8_lossy(name).into_owned();
+                self.define(name, Party::Witness { name: shown, key: Box::new(key) })
             }
-            ["group", name, threshold, members @ ..] => {
+            [b"group", name, threshold, members @ ..] => {
                 let group = self.group(threshold, members)?;
                 self.define(name, group)
             }
-            ["quorum", name] => {
+            [b"quorum", name] => {
                 ensure(self.quorum.is_none(), Code::PolicyQuorum)?;
                 self.quorum =
-                    Some(if *name == "none" { Quorum::None } else { Quorum::Party(self.place(name)?) });
+                    Some(if *name == NONE { Quorum::None } else { Quorum::Party(self.place(name)?) });
                 Ok(())
             }
             _ => Err(Refused::new(Code::PolicyLine)),
@@ -168,36 +234,40 @@ impl Reader {
     }
 
     /// A key of an allowed kind that stands on no line before, under whatever name or type.
-    fn key(&mut self, text: &str, allowed: impl Fn(KeyKind) -> bool) -> Result<VerifierKey> {
+    fn key(&mut self, text: &[u8], allowed: impl Fn(KeyKind) -> bool) -> Result<VerifierKey> {
+        let text = std::str::from_utf8(text).map_err(|_| Refused::new(Code::KeyMalformed))?;
         let key = VerifierKey::parse(text)?;
         ensure(allowed(key.kind()), Code::KeyKind)?;
         ensure(self.keys.insert(key.public_key().to_vec()), Code::PolicyKeyTwice)?;
         Ok(key)
     }
 
-    fn group(&mut self, threshold: &str, names: &[&str]) -> Result<Party> {
+    fn group(&mut self, threshold: &[u8], names: &[&[u8]]) -> Result<Party> {
         let members: Vec<_> = names.iter().map(|name| self.place(name)).collect::<Result<_>>()?;
         for member in &members {
             ensure(self.used.insert(*member), Code::PolicyMemberTwice)?;
         }
         let threshold = match threshold {
-            "all" => Some(members.len()),
-            "any" => Some(1),
-            number => decimal(number).and_then(|number| usize::try_from(number).ok()),
+            b"all" => Some(members.len()),
+            b"any" => Some(1),
+            number => std::str::from_utf8(number)
+                .ok()
+                .and_then(decimal)
+                .and_then(|number| usize::try_from(number).ok()),
         };
         let threshold = threshold.filter(|threshold| (1..=members.len()).contains(threshold));
         Ok(Party::Group { threshold: threshold.ok_or_else(|| Refused::new(Code::PolicyThreshold))?, members })
     }
 
-    fn define(&mut self, name: &str, party: Party) -> Result<()> {
-        let free = name != "none" && !self.names.contains_key(name);
+    fn define(&mut self, name: &[u8], party: Party) -> Result<()> {
+        let free = name != NONE && !self.names.contains_key(name);
         ensure(free, Code::PolicyName)?;
         self.names.insert(name.into(), self.parties.len());
         self.parties.push(party);
         Ok(())
     }
 
-    fn place(&self, name: &str) -> Result<usize> {
+    fn place(&self, name: &[u8]) -> Result<usize> {
         self.names.get(name).copied().ok_or_else(|| Refused::new(Code::PolicyUnknownName))
     }
 }

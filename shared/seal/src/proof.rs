@@ -7,8 +7,8 @@ use crate::encoding::{base64_encode, base64_hash, decimal};
 use crate::hash::{Hash, Sha2};
 use crate::map::{Head, verify_head};
 use crate::members::Members;
-use crate::policy::Policy;
-use crate::refused::{At, Code, Refused, Result, ensure};
+use crate::policy::{Examined, Policy};
+use crate::refused::{At, Code, Refusals, Refused, Result, ensure};
 use crate::seal::Seal;
 use crate::time::Timestamp;
 use crate::tree::verify_inclusion;
@@ -104,7 +104,14 @@ impl SealProof {
     /// Checks that the seal stands at its place in its ledger's log, under a checkpoint that meets `policy`, and that it
     /// was not dated later than it was public.
     pub fn verify(&self, policy: &Policy) -> Result<SealReport> {
-        verify_seal(&self.seal, &self.seal_proof, policy)
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.first(report)
+    }
+
+    /// Adds all that [`verify`](Self::verify) could refuse. The report is to be trusted only where it adds nothing.
+    pub(crate) fn examine(&self, policy: &Policy, refusals: &mut Refusals) -> SealReport {
+        examine_seal(&self.seal, &self.seal_proof, policy, refusals)
     }
 }
 
@@ -113,23 +120,31 @@ fn seal_members(seal: &Seal, proof: &LogProof) -> Map<String, Value> {
     SealProof::MEMBERS.map(str::to_owned).into_iter().zip(values).collect()
 }
 
-fn verify_seal(seal: &Seal, proof: &LogProof, policy: &Policy) -> Result<SealReport> {
-    let accepted = policy.check(&proof.note).at("sealProof")?;
-    let checkpoint = accepted.checkpoint;
-    let in_place = proof.index == seal.seal && checkpoint.origin == seal.ledger;
-    ensure(in_place, Code::SealPlace)?;
-    verify_inclusion::<Sha2>(&seal.leaf(), proof.index, checkpoint.size, &proof.path, &checkpoint.root)
-        .map_err(|refused| refused.renamed(Code::RootDiffers, Code::SealNotInLog))
-        .at("sealProof")?;
-    ensure(dated_in_time(seal, accepted.quorum_time), Code::SealAfterPublic)?;
-    Ok(SealReport {
+fn examine_seal(seal: &Seal, proof: &LogProof, policy: &Policy, refusals: &mut Refusals) -> SealReport {
+    let Examined { checkpoint, quorum_time, refused } = policy.examine(&proof.note);
+    refusals.within("sealProof", |refusals| refusals.extend(refused));
+    if let Some(checkpoint) = &checkpoint {
+        let in_place = proof.index == seal.seal && checkpoint.origin == seal.ledger;
+        refusals.check(in_place, Code::SealPlace);
+        let in_log = verify_inclusion::<Sha2>(
+            &seal.leaf(),
+            proof.index,
+            checkpoint.size,
+            &proof.path,
+            &checkpoint.root,
+        );
+        let in_log = in_log.map_err(|refused| refused.renamed(Code::RootDiffers, Code::SealNotInLog));
+        refusals.take(in_log.at("sealProof"));
+    }
+    refusals.check(dated_in_time(seal, quorum_time), Code::SealAfterPublic);
+    SealReport {
         ledger: seal.ledger.clone(),
         seal: seal.seal,
         time: seal.time,
-        log_size: checkpoint.size,
-        public_by: accepted.quorum_time,
-        silent: accepted.silent,
-    })
+        log_size: checkpoint.map_or(0, |checkpoint| checkpoint.size),
+        public_by: quorum_time,
+        silent: policy.silent(),
+    }
 }
 
 /// Whether a seal's time is at most [`MAX_SEAL_LEAD_SECONDS`] later than the quorum time, where that is known.
@@ -182,8 +197,22 @@ impl HeadProof {
 
     /// Checks the seal's proof, and that the head is under the seal.
     pub fn verify(&self, policy: &Policy) -> Result<SealReport> {
-        let report = verify_seal(&self.seal, &self.seal_proof, policy)?;
-        verify_head(&self.head, &self.head_proof, &self.seal.root).at("headProof")?;
-        Ok(report)
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.first(report)
+    }
+
+    /// Checks what [`verify`](Self::verify) does and gives all refusals.
+    pub fn verify_all(&self, policy: &Policy) -> Result<SealReport, Vec<Refused>> {
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.all(report)
+    }
+
+    /// Adds all that [`verify`](Self::verify) could refuse. The report is to be trusted only where it adds nothing.
+    pub(crate) fn examine(&self, policy: &Policy, refusals: &mut Refusals) -> SealReport {
+        let report = examine_seal(&self.seal, &self.seal_proof, policy, refusals);
+        refusals.take(verify_head(&self.head, &self.head_proof, &self.seal.root).at("headProof"));
+        report
     }
 }

@@ -7,11 +7,11 @@ use crate::canonical::{MAX_DEPTH, parse};
 use crate::data::Disclosure;
 use crate::event::Header;
 use crate::hash::{Hash, Sha3, sha256};
-use crate::ledger::check_bracket;
+use crate::ledger::examine_bracket;
 use crate::members::Members;
 use crate::policy::Policy;
 use crate::proof::{HeadProof, SealProof, SealReport};
-use crate::refused::{At, Code, Result, ensure};
+use crate::refused::{At, Code, Refusals, Refused, Result};
 use crate::time::Timestamp;
 use crate::tree::verify_inclusion;
 
@@ -113,17 +113,18 @@ impl Cover {
     }
 
     /// Checks that the event is under this seal, of its own trial and ledger, and not dated after it.
-    fn verify(&self, header: &Header, policy: &Policy) -> Result<SealReport> {
+    fn examine(&self, header: &Header, policy: &Policy, refusals: &mut Refusals) -> SealReport {
         let HeadProof { head, seal, .. } = &self.head;
-        ensure(head.trial == header.trial, Code::HeadOfAnotherTrial)?;
+        refusals.check(head.trial == header.trial, Code::HeadOfAnotherTrial);
         let index = u64::from(header.trialseq);
-        verify_inclusion::<Sha3>(&header.leaf(), index, head.size, &self.trial_proof, &head.root)
-            .map_err(|refused| refused.renamed(Code::RootDiffers, Code::EventNotInTrial))
-            .at("trialProof")?;
-        let report = self.head.verify(policy)?;
-        ensure(seal.ledger == header.source, Code::AnotherLedger)?;
-        ensure(header.time <= seal.time, Code::EventAfterSeal)?;
-        Ok(report)
+        let in_trial =
+            verify_inclusion::<Sha3>(&header.leaf(), index, head.size, &self.trial_proof, &head.root);
+        let in_trial = in_trial.map_err(|refused| refused.renamed(Code::RootDiffers, Code::EventNotInTrial));
+        refusals.take(in_trial.at("trialProof"));
+        let report = self.head.examine(policy, refusals);
+        refusals.check(seal.ledger == header.source, Code::AnotherLedger);
+        refusals.check(header.time <= seal.time, Code::EventAfterSeal);
+        report
     }
 }
 
@@ -144,16 +145,22 @@ impl After {
     }
 
     /// Checks the seal's proof and its prior note; gives back the quorum time of the latter.
-    fn verify(&self, policy: &Policy) -> Result<Option<u64>> {
+    fn examine(&self, policy: &Policy, refusals: &mut Refusals) -> Option<u64> {
         let seal = &self.seal.seal;
-        self.seal.verify(policy)?;
-        ensure(self.prior_note.is_some() == (seal.prior != Hash::ZERO), Code::PriorNotePresence)?;
-        let Some(note) = &self.prior_note else { return Ok(None) };
-        ensure(sha256(note.as_bytes()) == seal.prior, Code::PriorNoteDiffers).at("priorNote")?;
-        let prior = policy.check(note).at("priorNote")?;
-        let fits = prior.checkpoint.origin == seal.ledger && (1..=seal.seal).contains(&prior.checkpoint.size);
-        ensure(fits, Code::PriorNoteDiffers).at("priorNote")?;
-        Ok(prior.quorum_time)
+        self.seal.examine(policy, refusals);
+        refusals.check(self.prior_note.is_some() == (seal.prior != Hash::ZERO), Code::PriorNotePresence);
+        let note = self.prior_note.as_ref()?;
+        refusals.within("priorNote", |refusals| {
+            let prior = policy.examine(note);
+            let named = sha256(note.as_bytes()) == seal.prior;
+            refusals.check(named, Code::PriorNoteDiffers);
+            refusals.extend(prior.refused);
+            let fits = prior.checkpoint.is_none_or(|checkpoint| {
+                checkpoint.origin == seal.ledger && (1..=seal.seal).contains(&checkpoint.size)
+            });
+            refusals.check(!named || fits, Code::PriorNoteDiffers);
+            prior.quorum_time
+        })
     }
 }
 
@@ -174,14 +181,20 @@ impl Bracket {
     }
 
     /// Checks both sides; gives back the time after which the event was recorded, and the seal before which.
-    fn verify(&self, header: &Header, policy: &Policy) -> Result<(Option<u64>, SealReport)> {
+    fn examine(
+        &self,
+        header: &Header,
+        policy: &Policy,
+        refusals: &mut Refusals,
+    ) -> (Option<u64>, SealReport) {
         let after = self.after.as_ref().map(|after| &after.seal.seal);
-        check_bracket(header, after, &self.before.head.seal)?;
-        let recorded_after = match &self.after {
-            Some(after) => after.verify(policy).at("after")?,
-            None => None,
-        };
-        Ok((recorded_after, self.before.verify(header, policy).at("before")?))
+        examine_bracket(header, after, &self.before.head.seal, refusals);
+        let recorded_after = self
+            .after
+            .as_ref()
+            .and_then(|after| refusals.within("after", |refusals| after.examine(policy, refusals)));
+        let before = refusals.within("before", |refusals| self.before.examine(header, policy, refusals));
+        (recorded_after, before)
     }
 }
 
@@ -220,22 +233,37 @@ impl Receipt {
         members.into()
     }
 
-    /// Checks all that the receipt claims, for a reader who trusts `policy`.
+    /// Checks all that the receipt claims, for a reader who trusts `policy`; gives the first refusal.
     pub fn verify(&self, policy: &Policy) -> Result<ReceiptReport> {
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.first(report)
+    }
+
+    /// Checks what [`verify`](Self::verify) does and gives all refusals.
+    pub fn verify_all(&self, policy: &Policy) -> Result<ReceiptReport, Vec<Refused>> {
+        let mut refusals = Refusals::default();
+        let report = self.examine(policy, &mut refusals);
+        refusals.all(report)
+    }
+
+    /// The report is to be trusted only where no refusal was added.
+    fn examine(&self, policy: &Policy, refusals: &mut Refusals) -> ReceiptReport {
         let header = &self.header;
-        let cover = self.cover.verify(header, policy)?;
+        let cover = self.cover.examine(header, policy, refusals);
         if let Some(fields) = &self.fields {
-            fields.verify(&header.dataroot).at("fields")?;
+            refusals.take(fields.verify(&header.dataroot).at("fields"));
         }
         let (recorded_after, public_by) = match &self.bracket {
             Some(bracket) => {
-                let (after, before) = bracket.verify(header, policy).at("bracket")?;
+                let (after, before) =
+                    refusals.within("bracket", |refusals| bracket.examine(header, policy, refusals));
                 (after, before.public_by)
             }
             None => (None, cover.public_by),
         };
         let public_at = public_by.and_then(|seconds| i64::try_from(seconds).ok());
-        Ok(ReceiptReport {
+        ReceiptReport {
             event: header.id.clone(),
             trial: header.trial.clone(),
             trialseq: header.trialseq,
@@ -248,7 +276,7 @@ impl Receipt {
             seconds_until_public: public_at.map(|seconds| seconds.saturating_sub(header.time.seconds())),
             fields: self.fields.as_ref().map(FieldCount::of),
             silent: cover.silent,
-        })
+        }
     }
 }
 

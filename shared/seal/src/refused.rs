@@ -33,12 +33,21 @@ macro_rules! codes {
     };
 }
 
+impl Code {
+    /// Whether this only says where reading ends here. A verifier that reads more, or knows more kinds of keys, could
+    /// find nothing wrong: nothing was accepted, and nothing is proved against what was refused.
+    pub const fn is_own_limit(self) -> bool {
+        matches!(self, Self::TooManyValues | Self::NoteTooLarge | Self::QuorumUnknown)
+    }
+}
+
 codes! {
     NotJson "not-json" "this is not well-formed JSON",
     NotAnObject "not-an-object" "this is not a JSON object",
     DuplicateKey "duplicate-key" "a key stands twice in one JSON object",
     NotAnInteger "not-an-integer" "a number is not a plain integer between -(2^53-1) and 2^53-1",
     TooDeep "too-deep" "the JSON is nested too deeply",
+    TooManyValues "too-many-values" "the JSON has more values than are read here",
     MemberMissing "member-missing" "a member is missing",
     MemberUnknown "member-unknown" "a member does not belong here",
     MemberType "member-type" "the member has a value of a wrong kind",
@@ -90,6 +99,8 @@ codes! {
     LogSignature "log-signature" "the log's signature does not verify",
     Cosignature "cosignature" "a witness's cosignature does not verify",
     Quorum "quorum" "the quorum of witnesses is not met",
+    QuorumUnknown "quorum-unknown" "whether the quorum of witnesses is met depends on signatures that cannot be checked here",
+    PolicyCharacter "policy-character" "the policy has a control character other than tab and newline",
     PolicyLine "policy-line" "a line of the policy cannot be understood",
     PolicyKeyTwice "policy-key-twice" "a key stands twice in the policy",
     PolicyName "policy-name" "a name is already taken in the policy, or not allowed",
@@ -215,6 +226,57 @@ pub(crate) trait At<T> {
 impl<T> At<T> for Result<T> {
     fn at(self, place: impl fmt::Display) -> Self {
         self.map_err(|refused| refused.at(place))
+    }
+}
+
+/// Refusals in the order in which they are met, where checking goes on behind the first.
+#[derive(Debug, Default)]
+pub(crate) struct Refusals(Vec<Refused>);
+
+impl Refusals {
+    /// Adds a refusal with `code` unless it `holds`.
+    pub(crate) fn check(&mut self, holds: bool, code: Code) {
+        if !holds {
+            self.0.push(Refused::new(code));
+        }
+    }
+
+    /// Takes what a check gave, or its refusal.
+    pub(crate) fn take<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|refused| self.0.push(refused)).ok()
+    }
+
+    /// Adds what `check` adds, at `place`.
+    pub(crate) fn within<T>(&mut self, place: impl fmt::Display, check: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.0.len();
+        let value = check(self);
+        let inner = self.0.split_off(before);
+        self.0.extend(inner.into_iter().map(|refused| refused.at(&place)));
+        value
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Refused> {
+        self.0
+    }
+
+    /// `value` where nothing was refused, else the first refusal.
+    pub(crate) fn first<T>(self, value: T) -> Result<T> {
+        self.0.into_iter().next().map_or(Ok(value), Err)
+    }
+
+    /// `value` where nothing was refused, else all refusals.
+    pub(crate) fn all<T>(self, value: T) -> Result<T, Vec<Refused>> {
+        if self.0.is_empty() { Ok(value) } else { Err(self.0) }
+    }
+}
+
+impl Extend<Refused> for Refusals {
+    fn extend<I: IntoIterator<Item = Refused>>(&mut self, refused: I) {
+        self.0.extend(refused);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The seal: the periodic commitment to every trial of a ledger (section 5 of the format).
+//! The seal: one hash over the whole ledger as of a moment, and an entry of the public log (section 5 of the format).
 
 use serde_json::{Value, json};
 

@@ -62,7 +62,7 @@ impl fmt::Display for LogPath {
     }
 }
 
-/// `<N>[.p/<W>]`: N in groups of three digits, all but the last marked with an `x`.
+/// `<N>[.p/<W>]`: the number cut into parts of three digits, where an `x` says that another part follows.
 struct Numbered(u64, Option<u8>);
 
 impl fmt::Display for Numbered {

@@ -44,7 +44,7 @@ fn shown(header: &Header) -> Value {
 fn check(head: &HeadProof, lines: &[Value]) -> Vec<Finding> {
     let mut checker = RecordChecker::new(head);
     let mut findings: Vec<_> =
-        lines.iter().filter_map(|line| checker.line(line.to_string().as_bytes())).collect();
+        lines.iter().flat_map(|line| checker.line_findings(line.to_string().as_bytes())).collect();
     findings.extend(checker.finish());
     findings
 }
@@ -109,6 +109,58 @@ fn checking_goes_on_behind_a_bad_line() {
 }
 
 #[test]
+fn every_rule_that_a_line_breaks_is_named() {
+    let (mut headers, head) = record(&[("site/1", 0), ("site/1", 1), ("site/1", 2)]);
+    headers[1].trial = "OTHER".into();
+    headers[1].source = "other.example".into();
+    headers[1].id = headers[0].id.clone();
+    headers[1].streamseq = 0;
+    headers[1].trialseq = 7;
+    headers[1].time = "2019-01-01T00:00:00.000000Z".parse().expect("time");
+    let mut lines: Vec<_> = headers.iter().map(shown).collect();
+    lines[1]["withheld"] = json!("lost");
+    let findings = check(&head, &lines);
+    let found: Vec<_> = findings.iter().map(|finding| (finding.line, finding.refused.code())).collect();
+    let codes = [
+        Code::HeadOfAnotherTrial,
+        Code::AnotherLedger,
+        Code::RecordPlace,
+        Code::RecordIdTwice,
+        Code::RecordTime,
+        Code::StreamOrder,
+        Code::Withheld,
+    ];
+    let expected = codes.map(|code| (Some(2), code));
+    assert_eq!(found[..expected.len()], expected);
+    let late =
+        shown(&Header { time: "2030-01-01T00:00:00.000000Z".parse().expect("time"), ..headers[0].clone() });
+    let mut checker = RecordChecker::new(&head);
+    let first = checker.line(late.to_string().as_bytes()).expect("finding");
+    assert_eq!(first.refused.code(), Code::EventAfterSeal);
+}
+
+#[test]
+fn gaps_that_are_not_listed_are_counted() {
+    let names: Vec<_> = (0..1_100).map(|number| format!("site/{number}")).collect();
+    let (headers, head) = record(&names.iter().map(|name| (name.as_str(), 1)).collect::<Vec<_>>());
+    let mut checker = RecordChecker::new(&head);
+    for header in &headers {
+        assert_eq!(checker.line(shown(header).to_string().as_bytes()), None);
+    }
+    assert_eq!(checker.gaps_not_listed(), 100);
+    assert_eq!(checker.finish().len(), 1_000);
+}
+
+#[test]
+fn lines_beyond_the_size_are_counted_alone() {
+    let (headers, mut head) = record(&[("site/1", 0), ("site/1", 1), ("site/1", 2)]);
+    head.head.size = 1;
+    let lines: Vec<_> = headers.iter().map(shown).chain([json!(1)]).collect();
+    let findings = check(&head, &lines);
+    assert_eq!(findings.iter().map(|finding| finding.refused.code()).collect::<Vec<_>>(), [Code::RecordSize]);
+}
+
+#[test]
 fn lineage_points_into_the_dataset() {
     let manifest = Manifest::new([("data/dm.json".to_owned(), Hash::ZERO)]).expect("manifest");
     let mut checker = LineageChecker::new(&manifest, 5);
@@ -127,6 +179,29 @@ fn lineage_points_into_the_dataset() {
 }
 
 #[test]
+fn names_of_a_manifest() {
+    let listed = ["record.ndjson", "head.json", "data/a.json", "lineage.ndjson"];
+    let manifest = Manifest::new(listed.map(|name| (name.to_owned(), Hash::ZERO))).expect("manifest");
+    let found = |names: &[&str]| {
+        let findings = manifest.check_names(names.iter().copied()).into_iter();
+        findings.map(|finding| (finding.file, finding.refused.code())).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found(&["manifest.dsse.json", "record.ndjson", "head.json", "data/a.json", "lineage.ndjson"]),
+        []
+    );
+    assert_eq!(
+        found(&["manifest.dsse.json", "head.json", "data/b.json", "lineage.ndjson"]),
+        [
+            ("record.ndjson".to_owned(), Code::FileMissing),
+            ("data/b.json".to_owned(), Code::FileNotListed),
+            ("data/a.json".to_owned(), Code::FileMissing)
+        ],
+        "each once"
+    );
+}
+
+#[test]
 fn names_by_themselves() {
     let codes = |names: &[&str]| {
         let findings = check_names(names.iter().copied());
@@ -140,6 +215,7 @@ fn names_by_themselves() {
         []
     );
     assert_eq!(codes(&required[1..]), [Code::FileMissing]);
+    assert_eq!(codes(&["RECORD.ndjson", required[1], required[2]]), [Code::FileUnknown, Code::FileMissing]);
     assert_eq!(codes(&with(&["lineage.ndjson"])), [Code::Lineage]);
     assert_eq!(codes(&with(&["policy.txt", "policy.txt"])), [Code::FileTwice]);
     assert_eq!(codes(&with(&["POLICY.TXT"])), [Code::FileUnknown]);

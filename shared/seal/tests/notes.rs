@@ -91,9 +91,77 @@ fn ml_dsa_witnesses_are_silent_and_named() {
     let accepted = policy(&lines).check(&note.encode()).expect("accepted");
     assert_eq!((accepted.quorum_time, accepted.silent), (Some(5), vec!["pq".to_owned()]));
 
-    let needed = format!("witness pq {}\nquorum pq\n", ml_dsa_key(1));
-    assert_eq!(policy(&needed).check(&note.encode()).expect_err("silent").code(), Code::Quorum);
     assert_eq!(VerifierKey::parse(&key_text("w", &[6; 33])).expect_err("short").code(), Code::KeyMalformed);
+}
+
+#[test]
+fn a_quorum_that_silent_witnesses_could_meet_is_neither_met_nor_missed() {
+    let [one, two] = [1, 2].map(|fill| VerifierKey::parse(&ml_dsa_key(fill)).expect("key"));
+    let witnesses = format!("witness pq1 {one}\nwitness pq2 {two}\n");
+    let line = |key: &VerifierKey, bytes: usize| NoteSignature {
+        name: key.name().into(),
+        key_id: key.id(),
+        signature: vec![7; bytes],
+    };
+    let code = |group: &str, lines: Vec<NoteSignature>| {
+        let mut note = note(&[(0, 5)]);
+        note.signatures.extend(lines);
+        let policy = policy(&format!("{witnesses}{group}\n"));
+        let refused = policy.check(&note.encode()).expect_err(group);
+        assert_eq!(policy.silent(), ["pq1", "pq2"]);
+        assert_eq!(refused.code().is_own_limit(), refused.code() == Code::QuorumUnknown);
+        refused.code()
+    };
+    assert_eq!(code("quorum pq1", vec![line(&one, 2428)]), Code::QuorumUnknown);
+    assert_eq!(code("quorum pq1", vec![line(&two, 2428)]), Code::Quorum);
+    assert_eq!(code("quorum pq1", vec![line(&one, 2427)]), Code::Quorum, "this is no signature of that kind");
+    let all = "group g all w0 pq1 pq2\nquorum g";
+    assert_eq!(code(all, vec![line(&one, 2428), line(&two, 2428)]), Code::QuorumUnknown);
+    assert_eq!(code(all, vec![line(&one, 2428)]), Code::Quorum);
+    let with_another = "group g all w1 pq1\nquorum g";
+    assert_eq!(code(with_another, vec![line(&one, 2428)]), Code::Quorum, "w1 did not sign");
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_note_is_listed() {
+    let mut wrong = note(&[(0, 5), (1, 6)]);
+    for line in &mut wrong.signatures {
+        line.signature[9] ^= 1;
+    }
+    let examined = policy("quorum w0").examine(&wrong.encode());
+    let refused: Vec<_> = examined.refused.iter().map(|refused| (refused.place(), refused.code())).collect();
+    assert_eq!(refused, [("", Code::LogSignature), ("w0", Code::Cosignature), ("w1", Code::Cosignature)]);
+    assert_eq!((examined.checkpoint, examined.quorum_time), (Some(checkpoint()), None));
+
+    let mut unsigned = note(&[]);
+    unsigned.signatures[0].name = "ledger.example.org/other".into();
+    let examined = policy("quorum w0").examine(&unsigned.encode());
+    let codes: Vec<_> = examined.refused.iter().map(trialseal_seal::Refused::code).collect();
+    assert_eq!(codes, [Code::LogSignatureMissing, Code::Quorum]);
+    assert_eq!(policy("quorum w0").examine("no note").checkpoint, None);
+}
+
+#[test]
+fn policies_are_octets() {
+    let log = log().verifier_key();
+    let witness = witness(0).verifier_key();
+    let policy = |defined: &[u8], used: &[u8]| {
+        let (before, after) = (format!("log {log}\nwitness "), format!(" {witness}\n\t# indented\nquorum "));
+        let lines = [&b"# caf\xe9 \xff\x80\n"[..], before.as_bytes(), defined, after.as_bytes(), used];
+        Policy::from_bytes(&lines.concat())
+    };
+    for name in [&b"w"[..], b"\xff", "\u{212a}".as_bytes()] {
+        let policy = policy(name, name).expect("octets above 0x7f are taken as they are");
+        assert_eq!(policy.check(&note(&[(0, 9)]).encode()).expect("accepted").quorum_time, Some(9));
+    }
+    // A reading as UTF-8 would make one name of these two.
+    assert_eq!(policy(b"\xfe", b"\xff").expect_err("another name").code(), Code::PolicyUnknownName);
+    for (place, control) in
+        [("a comment", "# a\r\n"), ("a comment", "#\u{7f}\n"), ("an empty line", "\u{b}\n")]
+    {
+        let refused = Policy::parse(&format!("log {log}\n{control}quorum none\n")).expect_err(place);
+        assert_eq!((refused.place(), refused.code()), ("policy line 2", Code::PolicyCharacter));
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use trialseal_seal::Code;
 use trialseal_seal::absence::Absence;
-use trialseal_seal::canonical::{MAX_DATA_DEPTH, MAX_DEPTH, check_data, parse, parse_data, to_vec};
+use trialseal_seal::canonical::{
+    MAX_DATA_DEPTH, MAX_DEPTH, MAX_VALUES, check_data, parse, parse_data, to_vec,
+};
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::data::{Disclosure, Secret, dataroot, disclose};
 use trialseal_seal::dataset::{ExportKey, Manifest};
@@ -262,6 +264,17 @@ fn refusals_say_what_and_where_in_one_sentence() {
     assert_eq!(refused.to_string(), "format: a member is missing");
     let refused = parse("{", MAX_DEPTH).expect_err("cut");
     assert_eq!(refused.to_string(), "this is not well-formed JSON");
+}
+
+#[test]
+fn json_of_too_many_values_is_not_read() {
+    let list = |values: usize| format!("[{}0]", "0,".repeat(values - 2));
+    assert!(parse(list(MAX_VALUES), MAX_DEPTH).is_ok());
+    let refused = parse(list(MAX_VALUES + 1), MAX_DEPTH).expect_err("too many");
+    assert_eq!(refused.code(), Code::TooManyValues);
+    assert!(refused.code().is_own_limit());
+    let objects = format!("[{}{{}}]", "{\"\":[]},".repeat(MAX_VALUES / 2));
+    assert_eq!(parse(objects, MAX_DEPTH).expect_err("too many").code(), Code::TooManyValues);
 }
 
 #[test]

@@ -1,14 +1,11 @@
 //! A dataset in a folder.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::{FileError, Files, MAX_FILES, Misfit};
-
-/// Deepest folder below the dataset's own: tables need one, and a few more do no harm.
-const MAX_DEPTH: usize = 8;
 
 /// The files below a folder. Links, sockets, devices and the like are never opened.
 #[derive(Debug)]
@@ -19,45 +16,48 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// Lists a folder.
+    /// Lists a folder and those below it.
     ///
     /// # Errors
-    /// [`FileError::Unreadable`] where some folder cannot be listed, [`FileError::TooLarge`] beyond [`MAX_FILES`].
+    /// [`FileError::Unreadable`] where some folder cannot be listed, [`FileError::TooLarge`] where files and folders
+    /// together are more than [`MAX_FILES`].
     pub fn open(root: &Path) -> Result<Self, FileError> {
         let mut folder = Self { names: Vec::new(), paths: HashMap::new(), misfits: Vec::new() };
-        folder.list(root, "", 0).map_err(|error| FileError::Unreadable(error.kind()))?;
-        if folder.names.len() + folder.misfits.len() > MAX_FILES {
-            return Err(FileError::TooLarge);
+        let unreadable = |error: io::Error| FileError::Unreadable(error.kind());
+        // Folders wait here for their turn: at any depth only one of them is open.
+        let mut waiting = vec![(root.to_owned(), String::new())];
+        let mut seen = 0;
+        while let Some((path, prefix)) = waiting.pop() {
+            for entry in fs::read_dir(path).map_err(unreadable)? {
+                seen += 1;
+                if seen > MAX_FILES {
+                    return Err(FileError::TooLarge);
+                }
+                waiting.extend(folder.take(&entry.map_err(unreadable)?, &prefix).map_err(unreadable)?);
+            }
         }
         folder.names.sort_unstable();
+        folder.misfits.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         Ok(folder)
     }
 
-    fn list(&mut self, path: &Path, prefix: &str, depth: usize) -> io::Result<()> {
-        for entry in fs::read_dir(path)? {
-            if self.names.len() + self.misfits.len() > MAX_FILES {
-                break;
-            }
-            let entry = entry?;
-            let kind = entry.file_type()?;
-            let lossy = format!("{prefix}{}", entry.file_name().to_string_lossy());
-            let mut misfit = |code, message| self.misfits.push(Misfit { name: lossy.clone(), code, message });
-            if kind.is_symlink() {
-                misfit("file-link", "this is a link");
-            } else if entry.file_name().to_str().is_none() {
-                misfit("file-path", "its name is no UTF-8");
-            } else if kind.is_dir() && depth == MAX_DEPTH {
-                misfit("file-path", "it lies too deep");
-            } else if kind.is_dir() {
-                self.list(&entry.path(), &format!("{lossy}/"), depth + 1)?;
-            } else if kind.is_file() {
-                self.names.push(lossy.clone());
-                self.paths.insert(lossy, entry.path());
-            } else {
-                misfit("file-special", "this is no plain file");
-            }
+    /// Takes one entry; a folder is given back, with what the names of its files begin with.
+    fn take(&mut self, entry: &DirEntry, prefix: &str) -> io::Result<Option<(PathBuf, String)>> {
+        let kind = entry.file_type()?;
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if kind.is_symlink() {
+            self.misfits.push(Misfit { name, code: "file-link", message: "this is a link" });
+        } else if entry.file_name().to_str().is_none() {
+            self.misfits.push(Misfit { name, code: "file-path", message: "its name is no UTF-8" });
+        } else if kind.is_dir() {
+            return Ok(Some((entry.path(), name + "/")));
+        } else if kind.is_file() {
+            self.names.push(name.clone());
+            self.paths.insert(name, entry.path());
+        } else {
+            self.misfits.push(Misfit { name, code: "file-special", message: "this is no plain file" });
         }
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -77,6 +77,9 @@ impl Files for Folder {
     }
 
     fn error(&self, error: &io::Error) -> FileError {
-        FileError::Unreadable(error.kind())
+        match error.kind() {
+            io::ErrorKind::FileTooLarge => FileError::TooLarge,
+            kind => FileError::Unreadable(kind),
+        }
     }
 }

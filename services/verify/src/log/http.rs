@@ -1,4 +1,4 @@
-//! A log that is read over HTTP(S), one request at a time.
+//! A log that is read over plain HTTP, one request at a time. Without TLS: what is read is checked all the same.
 
 use std::io;
 use std::time::Duration;

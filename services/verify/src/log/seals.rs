@@ -13,7 +13,7 @@ pub(super) struct Sequence {
     time: Option<Timestamp>,
     events: u64,
     trials: u64,
-    /// The newest tree size that a seal's `prior` named, 0 while there was none; and the SHA-256 of that size's note.
+    /// The newest tree size that a seal's `prior` named, 0 while there was none; and the last `prior` named.
     prior: (u64, Hash),
 }
 
@@ -42,11 +42,11 @@ impl Sequence {
         rule(seal.events >= self.events, "seal-counts", "the number of events goes back");
         rule(seal.trials >= self.trials, "seal-counts", "the number of trials goes back");
         (self.time, self.events, self.trials) = (self.time.max(Some(seal.time)), seal.events, seal.trials);
+        check.notes.seal(index, seal.time);
         self.prior(check, &record, index, seal);
     }
 
-    /// Finds the note that `prior` names: of a size that is not below the last one named, and at most the seal's number.
-    /// In a sound log every note is read once here, so the search costs nothing that grows with the log.
+    /// Finds the note that `prior` names: of a larger size than the last one named, and at most the seal's number.
     fn prior(&mut self, check: &mut Check<'_>, record: &str, index: u64, seal: &Seal) {
         let (named, hash) = self.prior;
         if seal.prior == hash {
@@ -56,23 +56,26 @@ impl Sequence {
             check.report.broken(record, "prior-back", "it names no prior note, though an earlier seal does");
             return;
         }
-        // The newest note is the likeliest one.
-        for size in (named + 1..=index).rev().take(MAX_PRIOR_SEARCH) {
-            if let Some(found) = check.note_hash(size).filter(|found| *found == seal.prior) {
-                self.prior = (size, found);
-                return;
+        match check.notes.size(&seal.prior) {
+            Some(size) if size > named => self.prior = (size, seal.prior),
+            Some(_) => {
+                let message = "it names an older note as prior than an earlier seal does";
+                check.report.broken(record, "prior-back", message);
             }
+            None => self.unknown_prior(check, record, index, seal.prior),
         }
-        if index - named > MAX_PRIOR_SEARCH as u64 {
-            let message =
-                format!("its prior is that of none of the newest {MAX_PRIOR_SEARCH} notes before it");
+    }
+
+    /// A `prior` that is no note's that could be read: it may be that of one that could not.
+    fn unknown_prior(&mut self, check: &mut Check<'_>, record: &str, index: u64, prior: Hash) {
+        if let Some(notes) = check.notes.unread(self.prior.0 + 1, index) {
+            let message = format!("that its prior is the hash of a note cannot be told without {notes}");
             check.report.missing(record, "prior-not-found", message);
+            // Later seals that name the same note lack the same.
+            self.prior.1 = prior;
         } else {
             let message = "its prior is that of no note between the last one named and this seal";
             check.report.broken(record, "prior-unknown", message);
         }
     }
 }
-
-/// How many tree sizes before a seal are searched for its prior note, so that a log of wrong ones ends in good time.
-const MAX_PRIOR_SEARCH: usize = 10_000;

@@ -1,8 +1,10 @@
 //! Where a published log is read from.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use trialseal_seal::tiles::LogPath;
 
 /// Largest resource of a log, bytes: a bundle of 256 entries of 65,535 bytes each with their lengths.
 pub const MAX_RESOURCE_BYTES: u64 = 256 * (65_535 + 2);
@@ -18,9 +20,15 @@ pub trait Source {
     /// The widths of the partial tiles that are kept beside the full one at `path`, where the log can be asked for a
     /// list; a log over HTTP cannot.
     fn partials(&self, path: &str) -> io::Result<Vec<u8>>;
+
+    /// The tree sizes above `size` that have a note, in order, where the log can be asked for a list.
+    fn notes_above(&self, size: u64) -> io::Result<Vec<u64>> {
+        let _ = size;
+        Ok(Vec::new())
+    }
 }
 
-/// A log in a folder.
+/// A log in a folder. What does not stand where a log has something is no part of it, and is not looked at.
 #[derive(Debug)]
 pub struct LogFolder(PathBuf);
 
@@ -33,31 +41,66 @@ impl LogFolder {
 
 impl Source for LogFolder {
     fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
-        match File::open(self.0.join(path)) {
-            Ok(file) => bounded(file).map(Some),
-            Err(error) if absent(&error) => Ok(None),
-            Err(error) => Err(error),
+        let path = self.0.join(path);
+        // Opening a pipe would wait for ever, and a link may lead anywhere.
+        let Some(found) = there(fs::symlink_metadata(&path))? else { return Ok(None) };
+        if !Metadata::is_file(&found) {
+            return Err(io::Error::other("it is no plain file"));
         }
+        there(File::open(path))?.map(bounded).transpose()
     }
 
     fn partials(&self, path: &str) -> io::Result<Vec<u8>> {
-        let listed = match fs::read_dir(self.0.join(format!("{path}.p"))) {
-            Ok(listed) => listed,
-            Err(error) if absent(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(error),
-        };
         let mut widths = Vec::new();
-        for entry in listed {
-            let width: Option<u8> = entry?.file_name().to_str().and_then(|name| name.parse().ok());
-            widths.extend(width.filter(|width| *width > 0));
+        for entry in there(fs::read_dir(self.0.join(format!("{path}.p"))))?.into_iter().flatten() {
+            let name = entry?.file_name();
+            let width: Option<u8> = name.to_str().and_then(|name| name.parse().ok());
+            // A width has one spelling: `03` is no partial tile.
+            widths.extend(width.filter(|width| *width > 0 && *width.to_string() == *name));
         }
         widths.sort_unstable();
         Ok(widths)
     }
+
+    fn notes_above(&self, size: u64) -> io::Result<Vec<u64>> {
+        let mut sizes = Vec::new();
+        let mut folders = vec!["notes".to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in there(fs::read_dir(self.0.join(&folder)))?.into_iter().flatten() {
+                let entry = entry?;
+                let Some(path) = entry.file_name().to_str().map(|name| format!("{folder}/{name}")) else {
+                    continue;
+                };
+                if entry.file_type()?.is_dir() {
+                    // `x001` and such, where a note could be below.
+                    folders.extend(Some(path).filter(|path| is_note(&format!("{path}/000")).is_some()));
+                } else {
+                    sizes.extend(is_note(&path).filter(|found| *found > size));
+                }
+            }
+        }
+        sizes.sort_unstable();
+        Ok(sizes)
+    }
 }
 
-fn absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+/// The tree size of the note at a path, if that is the path of one.
+fn is_note(path: &str) -> Option<u64> {
+    match path.parse() {
+        Ok(LogPath::Note { size }) => Some(size),
+        _ => None,
+    }
+}
+
+/// `None` where there is nothing.
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads to the end, or refuses what is larger than a resource can be.

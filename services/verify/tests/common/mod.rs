@@ -14,7 +14,7 @@ use trialseal_seal::dataset::{ExportSigner, Manifest};
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::{Hash, Sha2, Sha3, TreeHash, sha256};
 use trialseal_seal::map::{Head, TrialMap};
-use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::note::{KeyKind, NoteSignature, Signer, VerifierKey};
 use trialseal_seal::policy::Policy;
 use trialseal_seal::proof::{HeadProof, LogProof};
 use trialseal_seal::seal::Seal;
@@ -32,6 +32,17 @@ pub(crate) fn vectors() -> PathBuf {
 
 pub(crate) fn vector(name: &str) -> Value {
     serde_json::from_slice(&fs::read(vectors().join(name)).unwrap()).unwrap()
+}
+
+/// The key of a witness of a kind that is not known here, and what could be a signature line by it.
+pub(crate) fn ml_dsa_witness() -> (VerifierKey, String) {
+    let name = "witness.example.org/pq";
+    let mut typed_key = vec![0; 1313];
+    typed_key[0] = 6;
+    let id = sha256(&[name.as_bytes(), b"\n", &typed_key].concat()).to_string();
+    let key: VerifierKey = format!("{name}+{}+Bg{}AAA=", &id[..8], "A".repeat(1746)).parse().unwrap();
+    let line = NoteSignature { name: name.into(), key_id: key.id(), signature: vec![7; 2428] };
+    (key, format!("{line}\n"))
 }
 
 /// A ledger with one trial of a few events and any number of seals over it.
@@ -107,33 +118,7 @@ impl Ledger {
 
     /// The published log by path.
     pub(crate) fn files(&self) -> BTreeMap<String, Vec<u8>> {
-        let mut files = BTreeMap::new();
-        let entries: Vec<_> = self.seals.iter().map(Seal::entry).collect();
-        for (place, entries) in (0..).zip(entries.chunks(256)) {
-            let width = u8::try_from(entries.len()).ok();
-            files.insert(entries_path(place, width), encode_bundle(entries).unwrap());
-        }
-        let mut levels: Vec<Vec<Hash>> = Vec::new();
-        let mut tree = Frontier::<Sha2>::new();
-        for entry in &entries {
-            tree.push_with(Sha2::leaf(&[entry]), |NodeId { level, .. }, hash| {
-                let level = usize::from(level / 8);
-                levels.resize_with(levels.len().max(level + 1), Vec::new);
-                levels[level].push(hash);
-            });
-        }
-        for (level, hashes) in (0..).zip(&levels) {
-            for (place, hashes) in (0..).zip(hashes.chunks(256)) {
-                let width = u8::try_from(hashes.len()).ok();
-                let bytes = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
-                files.insert(tile_path(level, place, width), bytes);
-            }
-        }
-        for (size, note) in (1..).zip(&self.notes) {
-            files.insert(note_path(size), note.clone().into_bytes());
-        }
-        files.insert("checkpoint".into(), self.notes.last().unwrap().clone().into_bytes());
-        files
+        published(&self.seals, (1..).zip(self.notes.iter().cloned()).collect())
     }
 
     pub(crate) fn head_proof(&self) -> HeadProof {
@@ -186,6 +171,36 @@ impl Ledger {
         files.insert("manifest.dsse.json".into(), manifest);
         files
     }
+}
+
+/// A published log of these seals by path; the newest of the notes, which are given by tree size, is its checkpoint.
+pub(crate) fn published(seals: &[Seal], notes: BTreeMap<u64, String>) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let entries: Vec<_> = seals.iter().map(Seal::entry).collect();
+    for (place, entries) in (0..).zip(entries.chunks(256)) {
+        let width = u8::try_from(entries.len()).ok();
+        files.insert(entries_path(place, width), encode_bundle(entries).unwrap());
+    }
+    let mut levels: Vec<Vec<Hash>> = Vec::new();
+    let mut tree = Frontier::<Sha2>::new();
+    for entry in &entries {
+        tree.push_with(Sha2::leaf(&[entry]), |NodeId { level, .. }, hash| {
+            let level = usize::from(level / 8);
+            levels.resize_with(levels.len().max(level + 1), Vec::new);
+            levels[level].push(hash);
+        });
+    }
+    for (level, hashes) in (0..).zip(&levels) {
+        for (place, hashes) in (0..).zip(hashes.chunks(256)) {
+            let width = u8::try_from(hashes.len()).ok();
+            let bytes = hashes.iter().flat_map(|hash| *hash.as_bytes()).collect();
+            files.insert(tile_path(level, place, width), bytes);
+        }
+    }
+    let newest = notes.last_key_value().unwrap().1.clone();
+    files.insert("checkpoint".into(), newest.into_bytes());
+    files.extend(notes.into_iter().map(|(size, note)| (note_path(size), note.into_bytes())));
+    files
 }
 
 fn time(seconds: i64) -> Timestamp {

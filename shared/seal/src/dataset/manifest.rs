@@ -7,7 +7,7 @@ use std::str::FromStr;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
 
-use super::{MANIFEST, check_name};
+use super::{Finding, MANIFEST, REQUIRED, check_name, check_names};
 use crate::canonical::{MAX_DEPTH, parse, to_vec};
 use crate::encoding::{base64_decode, base64_encode};
 use crate::hash::{Hash, encode_hex};
@@ -40,7 +40,7 @@ impl ExportKey {
     }
 
     /// Refuses a key that the policy knows as the key of a log or a witness.
-    pub(super) fn check_unused(&self, policy: &Policy) -> Result<()> {
+    pub fn check_unused(&self, policy: &Policy) -> Result<()> {
         let keys = policy.logs().iter().chain(policy.witnesses().map(|(_, key)| key));
         ensure(keys.into_iter().all(|key| key.public_key() != self.key.bytes()), Code::KeyReused)
     }
@@ -115,6 +115,30 @@ impl Manifest {
     /// The files and their SHA-256.
     pub fn files(&self) -> &BTreeMap<String, Hash> {
         &self.files
+    }
+
+    /// Checks the names of all files that are there, links and such counted as what they are not: the caller leaves out
+    /// what is no plain file and reports it as [`Code::FileUnknown`].
+    pub fn check_names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Finding> {
+        let names: Vec<_> = names.into_iter().collect();
+        let there: HashSet<_> = names.iter().copied().collect();
+        let mut findings = check_names(names.iter().copied());
+        let not_listed = names.iter().filter(|name| **name != MANIFEST && !self.files.contains_key(**name));
+        findings.extend(not_listed.map(|name| Finding::file(*name, Code::FileNotListed)));
+        let missing = self.files.keys().filter(|name| !there.contains(name.as_str()));
+        // What every dataset has to have was reported already where it is missing.
+        let missing = missing.filter(|name| !REQUIRED.contains(&name.as_str()));
+        findings.extend(missing.map(|name| Finding::file(name, Code::FileMissing)));
+        findings
+    }
+
+    /// Checks the SHA-256 of one file.
+    pub fn check_digest(&self, name: &str, digest: &Hash) -> Option<Finding> {
+        match self.files.get(name) {
+            Some(listed) if listed == digest => None,
+            Some(_) => Some(Finding::file(name, Code::FileDiffers)),
+            None => Some(Finding::file(name, Code::FileNotListed)),
+        }
     }
 
     /// The bytes of the manifest file: the statement, signed.

@@ -1,7 +1,8 @@
 //! A dataset: the events of a trial, all of them, offline (section 9 of the format).
 //!
 //! Checking one streams: [`Dataset::open`] takes the two small files that say what has to be there, the others are fed
-//! through. Memory stays constant but for what uniqueness needs: an id of 16 bytes an event and one number a stream.
+//! through. Memory stays constant but for what uniqueness needs: an id of 16 bytes an event, and a hash and a number a
+//! stream, of no more events than the head says.
 
 mod lineage;
 mod manifest;
@@ -37,6 +38,8 @@ pub const LINEAGE: &str = "lineage.ndjson";
 pub const RO_CRATE: &str = "ro-crate-metadata.json";
 /// The folder of tables, with its slash.
 pub const TABLES: &str = "data/";
+/// What every dataset has.
+const REQUIRED: [&str; 3] = [RECORD, HEAD, MANIFEST];
 
 /// Something wrong with a dataset, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,7 +101,8 @@ pub struct Dataset {
 
 impl Dataset {
     /// Checks the manifest and the head proof, given as the bytes of their files, for a reader who trusts `policy` for
-    /// the log and `export_key` for the ledger's exports.
+    /// the log and `export_key` for the ledger's exports. It stops at the first refusal; who wants all of them calls
+    /// [`Manifest::open`] and [`HeadProof::verify_all`].
     pub fn open(manifest: &[u8], head: &[u8], export_key: &ExportKey, policy: &Policy) -> Result<Self> {
         export_key.check_unused(policy)?;
         let manifest = Manifest::open(manifest, export_key).at(MANIFEST)?;
@@ -136,33 +140,23 @@ impl Dataset {
     /// Checks the names of all files that are there, links and such counted as what they are not: the caller leaves out
     /// what is no plain file and reports it as [`Code::FileUnknown`].
     pub fn check_names<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<Finding> {
-        let names: Vec<_> = names.into_iter().collect();
-        let mut findings = check_names(names.iter().copied());
-        let listed = self.manifest.files();
-        let not_listed = names.iter().filter(|name| **name != MANIFEST && !listed.contains_key(**name));
-        findings.extend(not_listed.map(|name| Finding::file(*name, Code::FileNotListed)));
-        let missing = listed.keys().filter(|name| !names.contains(&name.as_str()));
-        findings.extend(missing.map(|name| Finding::file(name, Code::FileMissing)));
-        findings
+        self.manifest.check_names(names)
     }
 
     /// Checks the SHA-256 of one file against the manifest.
     pub fn check_digest(&self, name: &str, digest: &Hash) -> Option<Finding> {
-        match self.manifest.files().get(name) {
-            Some(listed) if listed == digest => None,
-            Some(_) => Some(Finding::file(name, Code::FileDiffers)),
-            None => Some(Finding::file(name, Code::FileNotListed)),
-        }
+        self.manifest.check_digest(name, digest)
     }
 }
 
 /// Checks the names of a dataset's files by themselves: their spelling, that each belongs in a dataset, that no two are
 /// equal but for case, that what must be there is, and that tables and lineage come together.
 pub fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Finding> {
-    let mut seen = HashSet::new();
+    let (mut seen, mut exact) = (HashSet::new(), HashSet::new());
     let mut findings = Vec::new();
     let mut tables = false;
     for name in names {
+        exact.insert(name);
         tables |= name.starts_with(TABLES);
         if let Err(refused) = check_name(name) {
             findings.push(Finding::file(name, refused.code()));
@@ -171,10 +165,9 @@ pub fn check_names<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Finding>
             findings.push(Finding::file(name, Code::FileTwice));
         }
     }
-    let required = [RECORD, HEAD, MANIFEST];
-    let missing = required.into_iter().filter(|name| !seen.contains(*name));
+    let missing = REQUIRED.into_iter().filter(|name| !exact.contains(*name));
     findings.extend(missing.map(|name| Finding::file(name, Code::FileMissing)));
-    if tables != seen.contains(LINEAGE) {
+    if tables != exact.contains(LINEAGE) {
         findings.push(Finding::file(LINEAGE, Code::Lineage));
     }
     findings

@@ -8,18 +8,20 @@ use super::{Finding, RECORD};
 use crate::canonical::{MAX_DEPTH, parse};
 use crate::data::{Disclosure, Secret, dataroot};
 use crate::event::Header;
-use crate::hash::{Hash, Sha3};
+use crate::hash::{Hash, Sha3, sha256};
 use crate::members::Members;
 use crate::proof::HeadProof;
-use crate::refused::{At, Code, Refused, Result, ensure};
+use crate::refused::{At, Code, Refusals, Refused, Result, ensure};
 use crate::time::Timestamp;
 use crate::tree::Frontier;
 
-/// Gaps in streams that are kept until it is known whether they count.
-const MAX_GAPS: usize = 100;
+/// Gaps in streams that are kept until it is known whether they count; those beyond are counted.
+const MAX_GAPS: usize = 1_000;
 const WITHHELD: [&str; 3] = ["erased", "no-consent", "out-of-scope"];
 
-/// Checks the lines of `record.ndjson` as they come. Each bad line gives one finding and checking goes on behind it.
+/// Checks the lines of `record.ndjson` as they come. Each rule that a line breaks gives one finding, and checking goes on
+/// behind it. Lines beyond the head's size are counted and not looked at: the count is what is wrong with them, and what
+/// is kept stays bounded.
 #[derive(Debug)]
 pub struct RecordChecker {
     head: HeadProof,
@@ -27,10 +29,12 @@ pub struct RecordChecker {
     lines: u64,
     ids: HashSet<u128>,
     newest: Option<Timestamp>,
-    /// The last place seen of each stream.
-    streams: HashMap<String, u32>,
+    /// The last place seen of each stream, by a hash of its name, which may be of any length.
+    streams: HashMap<Hash, u32>,
     /// Gaps in streams; they count only where every line shows its header, which is known at the end.
     gaps: Vec<Finding>,
+    /// Gaps beyond [`MAX_GAPS`].
+    more_gaps: u64,
     all_headers_shown: bool,
 }
 
@@ -52,6 +56,7 @@ impl RecordChecker {
             newest: None,
             streams: HashMap::new(),
             gaps: Vec::new(),
+            more_gaps: 0,
             all_headers_shown: true,
         }
     }
@@ -61,24 +66,35 @@ impl RecordChecker {
         self.lines
     }
 
-    /// Takes the next line, without its newline.
+    /// Takes the next line, without its newline; gives the first finding.
     pub fn line(&mut self, line: &[u8]) -> Option<Finding> {
+        self.line_findings(line).into_iter().next()
+    }
+
+    /// Takes the next line, without its newline; gives one finding for each rule that it breaks.
+    pub fn line_findings(&mut self, line: &[u8]) -> Vec<Finding> {
         let place = self.lines;
         self.lines += 1;
+        if place >= self.head.head.size {
+            return Vec::new();
+        }
         match read_line(line) {
             Ok(Line::Leaf(leaf)) => {
                 self.forget_gaps();
                 self.tree.push(leaf);
-                None
+                Vec::new()
             }
             Ok(Line::Header(header, content)) => {
                 self.tree.push(header.leaf());
-                let refused = self.check_header(place, &header).and(content).err()?;
-                Some(finding(place, Some(header.id), refused))
+                let mut refusals = Refusals::default();
+                self.check_header(place, &header, &mut refusals);
+                refusals.take(content);
+                let refused = refusals.into_vec().into_iter();
+                refused.map(|refused| finding(place, Some(header.id.clone()), refused)).collect()
             }
             Err(refused) => {
                 self.forget_gaps();
-                Some(finding(place, None, refused))
+                vec![finding(place, None, refused)]
             }
         }
     }
@@ -86,7 +102,12 @@ impl RecordChecker {
     /// A line without a header may fill any gap.
     fn forget_gaps(&mut self) {
         self.all_headers_shown = false;
-        self.gaps = Vec::new();
+        (self.gaps, self.more_gaps) = (Vec::new(), 0);
+    }
+
+    /// How many gaps in streams [`finish`](Self::finish) does not list, because there are so many.
+    pub fn gaps_not_listed(&self) -> u64 {
+        self.more_gaps
     }
 
     /// Takes note that the file ends without a newline behind its last line (which is given to
@@ -109,31 +130,31 @@ impl RecordChecker {
     }
 
     /// Checks a header against its place, the head, and the headers before it.
-    fn check_header(&mut self, place: u64, header: &Header) -> Result<()> {
+    fn check_header(&mut self, place: u64, header: &Header, refusals: &mut Refusals) {
         let earlier = self.newest;
         self.newest = earlier.max(Some(header.time));
-        let new_id = self.ids.insert(id_bits(&header.id));
-        let stream = self.check_stream(place, header);
-        ensure(header.trial == self.head.head.trial, Code::HeadOfAnotherTrial)?;
-        ensure(header.source == self.head.seal.ledger, Code::AnotherLedger)?;
-        ensure(u64::from(header.trialseq) == place, Code::RecordPlace)?;
-        ensure(new_id, Code::RecordIdTwice)?;
-        ensure(Some(header.time) >= earlier, Code::RecordTime)?;
-        ensure(header.time <= self.head.seal.time, Code::EventAfterSeal)?;
-        stream
+        refusals.check(header.trial == self.head.head.trial, Code::HeadOfAnotherTrial);
+        refusals.check(header.source == self.head.seal.ledger, Code::AnotherLedger);
+        refusals.check(u64::from(header.trialseq) == place, Code::RecordPlace);
+        refusals.check(self.ids.insert(id_bits(&header.id)), Code::RecordIdTwice);
+        refusals.check(Some(header.time) >= earlier, Code::RecordTime);
+        refusals.check(header.time <= self.head.seal.time, Code::EventAfterSeal);
+        refusals.take(self.check_stream(place, header));
     }
 
     fn check_stream(&mut self, place: u64, header: &Header) -> Result<()> {
-        let last = self.streams.get(&header.subject).copied();
+        let stream = sha256(header.subject.as_bytes());
+        let last = self.streams.get(&stream).copied();
         ensure(last.is_none_or(|last| header.streamseq > last), Code::StreamOrder)?;
         let next = last.map_or(0, |last| last + 1);
-        if header.streamseq != next && self.all_headers_shown && self.gaps.len() < MAX_GAPS {
-            self.gaps.push(finding(place, Some(header.id.clone()), Refused::new(Code::StreamOrder)));
+        if header.streamseq != next && self.all_headers_shown {
+            if self.gaps.len() < MAX_GAPS {
+                self.gaps.push(finding(place, Some(header.id.clone()), Refused::new(Code::StreamOrder)));
+            } else {
+                self.more_gaps += 1;
+            }
         }
-        match self.streams.get_mut(&header.subject) {
-            Some(last) => *last = header.streamseq,
-            None => drop(self.streams.insert(header.subject.clone(), header.streamseq)),
-        }
+        self.streams.insert(stream, header.streamseq);
         Ok(())
     }
 }

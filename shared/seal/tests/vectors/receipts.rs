@@ -192,6 +192,57 @@ const REFUSED_RECEIPTS: &[(&str, &str, &str)] = &[
     ("signed by the ledger all the same: checkpoint of another tree", "sealProof", "seal-not-in-log"),
 ];
 
+/// What [`Receipt::verify`] gives is the first of what [`Receipt::verify_all`] gives.
+#[test]
+fn all_refusals_begin_with_the_first() {
+    let vectors = json("receipts-refused.json");
+    for case in list(&vectors, "receipts") {
+        let policy = case["policy"].as_str().unwrap_or(text(&vectors, "policy"));
+        let (Ok(policy), Ok(receipt)) = (Policy::parse(policy), Receipt::from_value(&case["receipt"])) else {
+            continue;
+        };
+        let first = receipt.verify(&policy).expect_err("refused");
+        assert_eq!(receipt.verify_all(&policy).expect_err("refused")[0], first, "{}", text(case, "why"));
+    }
+}
+
+#[test]
+fn everything_that_is_wrong_with_a_receipt_is_listed() {
+    let vectors = json("receipts.json");
+    let policy = Policy::parse(text(&vectors, "policy")).expect("policy");
+    let bracketed = |receipt: &&Value| {
+        receipt["fields"].is_array()
+            && receipt["bracket"]["after"]["priorNote"].is_string()
+            && receipt["trialProof"].as_array().is_some_and(|path| !path.is_empty())
+    };
+    let whole = list(&vectors, "receipts").iter().find(bracketed).expect("a receipt with all parts");
+    let mut receipt = Receipt::from_value(whole).expect("receipt");
+    receipt.header.time = "2040-01-01T00:00:00.000000Z".parse().expect("time");
+    receipt.cover.head.seal_proof.note.push('\n');
+    receipt.cover.head.head_proof.clear();
+    receipt.fields.as_mut().expect("fields").fields.pop();
+    let bracket = receipt.bracket.as_mut().expect("bracket");
+    let after = bracket.after.as_mut().expect("after");
+    after.prior_note.as_mut().expect("note").push('\n');
+    bracket.before.head.seal.events += 1;
+    let refused = receipt.verify_all(&policy).expect_err("refused");
+    let found: Vec<_> = refused.iter().map(ToString::to_string).collect();
+    let sentences = [
+        "trialProof: the event is not in the trial's tree",
+        "sealProof: this is not a signed note",
+        "headProof: the trial head is not in the seal's map",
+        "the event is dated after its seal",
+        "fields: the data or fields do not give the data root of the event",
+        "bracket: the event is dated after its seal",
+        "bracket.after.priorNote: the note is not the one that the seal names as prior",
+        "bracket.after.priorNote: this is not a signed note",
+        "bracket.before.trialProof: the event is not in the trial's tree",
+        "bracket.before.sealProof: the seal is not in the log",
+        "bracket.before: the event is dated after its seal",
+    ];
+    assert_eq!(found, sentences);
+}
+
 #[test]
 fn growth() {
     let vectors = json("growth-absence.json");
