@@ -1,5 +1,5 @@
-//! Foreign bytes of any kind never make a parser panic. Each parser of them has a target here: a function of bytes that
-//! must return, whatever it is given, and that asserts what must hold of whatever it accepts.
+//! Parsers of what strangers send, given what no stranger would. Each has a target here: a function of bytes that must
+//! return, whatever it is given, and that asserts what must hold of whatever it accepts.
 //!
 //! Two ways to run the targets:
 //! - `cargo test -p trialseal-fuzz` mutates the format's vectors for a bounded time, from a seed that it prints, with the

@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 /// The folder of the programs, where whoever starts the tests has built them already (`./test` does).
 const FOLDER: &str = "TRIALSEAL_BIN_DIR";
 
-/// A program: `trialseal` or `trialseal-verify`. Without `FOLDER` both are built first, into the folder that these tests
-/// were built into.
+/// A program: `trialseal`, `trialseal-verify` or `xtask`. Without `FOLDER` they are built first, into the folder that these
+/// tests were built into.
 pub fn program(name: &str) -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
     let program = FOUND.get_or_init(|| given().unwrap_or_else(build)).join(name);
@@ -26,7 +26,7 @@ fn build() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows its own file");
     let folder = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps").to_path_buf();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--locked", "--package", "trialseal-server", "--package", "trialseal-verify"]);
+    cargo.args(["build", "--locked", "--bins", "--workspace"]);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }

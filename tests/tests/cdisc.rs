@@ -13,25 +13,23 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde_json::Value;
 use trialseal_tests::{
-    Engine, Rng, Role, Service, Table, Trial, Verifier, export, generated_study, on_both_engines, seed,
-    unpack,
+    Engine, Rng, Role, Service, Table, Trial, Verifier, export, generated_study, on_both_engines, pilot_data,
+    seed, unpack,
 };
 
 on_both_engines!(a_study_comes_out_as_it_went_in, numbers_keep_their_spelling);
-
-/// Where the pilot study lies beside this repository, on machines that have it.
-const PILOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared/data/cdiscpilot01");
 
 /// Subjects of the generated study; with them it has as many rows as the pilot.
 const SUBJECTS: u64 = 306;
 
 /// The files of the study, participants first.
 fn study() -> Vec<Vec<u8>> {
-    let Ok(entries) = fs::read_dir(PILOT) else {
-        println!("{PILOT} is not there; a generated study stands in for it");
+    let Some(pilot) = pilot_data() else {
+        println!("CDISC pilot data: not here; a generated study of the same shape is used");
         return generated_study(SUBJECTS, &mut Rng::new(seed("study")));
     };
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    println!("CDISC pilot data: found at {}", pilot.display());
+    let mut paths: Vec<_> = fs::read_dir(pilot).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort_by_key(|path| (!path.ends_with("dm.json"), path.clone()));
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
@@ -63,6 +61,7 @@ fn a_study_comes_out_as_it_went_in(engine: Engine) {
     assert_tables_are_the_files(&room, &files);
     let imported = lines_of_rows(&room);
     assert_eq!(imported.len(), rows);
+    assert_eq!(people_of(&room), Table::parse(&files[0]).rows.len(), "everybody in DM, once each");
     assert!(imported.values().all(|line| line.withheld.is_none()));
     verifier.log(&service.published()).assert_sound();
 
@@ -154,6 +153,12 @@ fn lines_of_rows(room: &Path) -> BTreeMap<(String, u64), Line> {
         assert!(found.insert(place.clone(), line).is_none(), "{place:?} stands twice in the record");
     }
     found
+}
+
+/// How many participants a record begins.
+fn people_of(room: &Path) -> usize {
+    let is_person = |line: &Line| line.header.as_ref().is_some_and(|it| it.kind == "participant.screened");
+    lines(room).iter().filter(|line| is_person(line)).count()
 }
 
 /// A researcher's dataset of people who have consented to nothing.

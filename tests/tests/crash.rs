@@ -1,4 +1,4 @@
-//! `kill -9` at random moments of a load that imports, submits, seals and projects.
+//! `kill -9`, again and again and at no chosen moment, while commands and files come in, are sealed and are folded.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use trialseal_tests::{
@@ -31,6 +31,9 @@ const SUBMITTERS: u64 = 3;
 const SUBJECTS_A_FILE: u64 = 12;
 const ROWS_EACH: u64 = 100;
 const ROWS_A_FILE: u64 = SUBJECTS_A_FILE * ROWS_EACH;
+
+/// How long one request or one file may take, with all the times that the service dies over it.
+const WITHIN: Duration = Duration::from_mins(3);
 
 /// Between two looks or tries.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -110,19 +113,27 @@ impl Load<'_> {
 
     /// Sends one request until it is answered; the key makes that safe.
     fn insist(&self, send: impl Fn() -> Result<Answer, ureq::Error>) -> Answer {
+        let deadline = Instant::now() + WITHIN;
         loop {
-            match send() {
+            let said = match send() {
                 Ok(answer) if answer.status < 300 => return answer,
                 // Too much to do, or others were faster.
-                Ok(answer) if matches!(answer.status, 429 | 503) => {}
-                Ok(answer) if answer.text().contains("urn:trialseal:problem:version-conflict") => {}
-                Ok(answer) => panic!("{}: {}", answer.status, answer.text()),
-                Err(_) => {
-                    assert_ne!(self.order.load(Ordering::Relaxed), GIVE_UP, "the test has failed elsewhere");
+                Ok(answer) if matches!(answer.status, 429 | 503) => answer.text(),
+                Ok(answer) if answer.text().contains("urn:trialseal:problem:version-conflict") => {
+                    answer.text()
                 }
-            }
-            thread::sleep(PAUSE);
+                Ok(answer) => panic!("{}: {}", answer.status, answer.text()),
+                Err(error) => error.to_string(),
+            };
+            self.pause_until(deadline, &said);
         }
+    }
+
+    /// Waits a moment, unless there is nothing to wait for any more.
+    fn pause_until(&self, deadline: Instant, said: &str) {
+        assert_ne!(self.order.load(Ordering::Relaxed), GIVE_UP, "the test has failed elsewhere");
+        assert!(Instant::now() < deadline, "waited in vain: {said}");
+        thread::sleep(PAUSE);
     }
 
     fn submit(&self, route: &str, key: &str, body: &Value) -> Value {
@@ -164,10 +175,18 @@ impl Load<'_> {
             let at = accepted.header("location").to_owned();
             self.said.imports.lock().unwrap().push(at.clone());
             // The next one when this one is over, so that every run of the service has something to record.
-            while self.insist(|| self.client.send("GET", &at, &[], ureq::SendBody::none())).json()["state"]
-                != "done"
-            {
-                thread::sleep(PAUSE);
+            self.wait_for_import(&at);
+        }
+    }
+
+    fn wait_for_import(&self, at: &str) {
+        let deadline = Instant::now() + WITHIN;
+        loop {
+            let now = self.insist(|| self.client.send("GET", at, &[], ureq::SendBody::none())).json();
+            match now["state"].as_str() {
+                Some("done") => return,
+                Some("failed" | "refused") | None => panic!("an import was not taken: {now}"),
+                Some(_) => self.pause_until(deadline, &now.to_string()),
             }
         }
     }

@@ -50,7 +50,7 @@ struct Damage {
     column: &'static str,
     holds: Holds,
     row: String,
-    names: &'static str,
+    names: String,
 }
 
 impl Damage {
@@ -109,19 +109,27 @@ impl Damage {
     }
 }
 
-/// Every column of the record's tables but `ledger`, which every key begins with.
-fn damages(seal: u64) -> Vec<Damage> {
+/// Every column of an event, every column of what proves it, and the size of its trial, which `check` reads.
+fn damages(seal: u64, position: u64) -> Vec<Damage> {
     use Holds::{Bytes, Id, Number, Text};
-    let damage =
-        |table, column, holds, row: &str, names| Damage { table, column, holds, row: row.to_owned(), names };
+    let damage = |table, column, holds, row: &str, names: &str| Damage {
+        table,
+        column,
+        holds,
+        row: row.to_owned(),
+        names: names.to_owned(),
+    };
     // Event 7 of the trial: the enrolment.
     let event = format!("trial = '{TRIAL}' AND trialseq = 7");
     let seals = format!("number = {seal}");
     let head = format!("trial = '{TRIAL}' AND seal = {seal}");
     let node = format!("tree = '{TRIAL}' AND level = 8 AND place = 0");
     let size = format!("size = {}", seal + 1);
+    let trial = format!("trial = '{TRIAL}'");
+    let (at, seal) = (format!("ledger position {position}"), format!("seal {seal}"));
     vec![
-        damage("event", "position", Number, &event, "event"),
+        damage("event", "ledger", Number, &event, &at),
+        damage("event", "position", Number, &event, &at),
         damage("event", "trial", Text, &event, TRIAL),
         damage("event", "trialseq", Number, &event, TRIAL),
         damage("event", "stream", Text, &event, "event 7"),
@@ -130,11 +138,11 @@ fn damages(seal: u64) -> Vec<Damage> {
         damage("event", "header", Bytes, &event, "event 7"),
         damage("event", "key", Id, &event, "event 7"),
         damage("event", "body", Bytes, &event, "event 7"),
-        damage("seal", "number", Number, &seals, "seal"),
-        damage("seal", "entry", Bytes, &seals, "seal"),
-        damage("seal", "leaf", Bytes, &seals, "seal"),
-        damage("seal", "sealed", Number, &seals, "seal"),
-        damage("seal", "time", Number, &seals, "seal"),
+        damage("seal", "number", Number, &seals, &seal),
+        damage("seal", "entry", Bytes, &seals, &seal),
+        damage("seal", "leaf", Bytes, &seals, &seal),
+        damage("seal", "sealed", Number, &seals, &seal),
+        damage("seal", "time", Number, &seals, &seal),
         damage("sealed_head", "trial", Text, &head, TRIAL),
         damage("sealed_head", "seal", Number, &head, TRIAL),
         damage("sealed_head", "size", Number, &head, TRIAL),
@@ -147,7 +155,16 @@ fn damages(seal: u64) -> Vec<Damage> {
         damage("checkpoint", "note", Bytes, &size, "checkpoint"),
         damage("note", "size", Number, &size, "note"),
         damage("note", "note", Bytes, &size, "note"),
+        damage("trial", "trial", Text, &trial, TRIAL),
+        damage("trial", "size", Number, &trial, TRIAL),
     ]
+}
+
+/// Whether a finding of `check` names something: as a whole, for `seal 1` is not `seal 12`.
+fn names(words: &str, what: &str) -> bool {
+    let ends = |rest: &str| !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let in_line = |line: &str| line.match_indices(what).any(|(at, _)| ends(&line[at + what.len()..]));
+    words.lines().filter(|line| line.starts_with("damaged: ")).any(in_line)
 }
 
 /// Switches off what keeps the record, as somebody who owns the database can.
@@ -183,13 +200,15 @@ fn in_every_column_of_the_record(engine: Engine) {
     let covering =
         format!("SELECT CAST(min(seal) AS TEXT) FROM sealed_head WHERE trial = '{TRIAL}' AND size > 7");
     let seal = database.texts(&covering)[0].parse().unwrap();
+    let place = format!("SELECT CAST(position AS TEXT) FROM event WHERE trial = '{TRIAL}' AND trialseq = 7");
+    let position = database.texts(&place)[0].parse().unwrap();
     let mut rng = Rng::new(seed("columns"));
     let mut missed = Vec::new();
-    for damage in damages(seal) {
+    for damage in damages(seal, position) {
         let (break_it, repair_it) = damage.statements(database, &mut rng);
         database.execute(&break_it).unwrap_or_else(|error| panic!("{break_it}: {error}"));
         let (code, words) = check();
-        if code != Some(1) || !words.contains(damage.names) {
+        if code != Some(1) || !names(&words, &damage.names) {
             missed.push(format!("{}.{}: exit {code:?}, {words}", damage.table, damage.column));
         }
         database.execute(&repair_it).unwrap();
@@ -205,13 +224,16 @@ fn a_damaged_event_is_not_served(engine: Engine) {
     let sound = events_of(&monitor, TRIAL);
     let mut rng = Rng::new(seed("served"));
     let columns = ["leaf", "header", "key", "body"];
-    for damage in damages(0).into_iter().filter(|it| it.table == "event" && columns.contains(&it.column)) {
+    for damage in damages(0, 0).into_iter().filter(|it| it.table == "event" && columns.contains(&it.column)) {
         service.stop();
         disarm(service.database());
         let (break_it, repair_it) = damage.statements(service.database(), &mut rng);
         service.database().execute(&break_it).unwrap();
-        // A service that does not start on a damaged record serves nothing of it.
-        if service.try_start_again() {
+        let starts = service.try_start_again();
+        // A service that does not start on a damaged record serves nothing of it. What a start does not read is no reason
+        // not to serve the rest.
+        assert!(starts || matches!(damage.column, "leaf" | "header"), "{}: no start", damage.column);
+        if starts {
             let path = format!("/v1/trials/{TRIAL}");
             for route in ["events?after=6&limit=1", "events", "events/7/receipt"] {
                 let answer = monitor.get(&format!("{path}/{route}"));

@@ -1,5 +1,5 @@
-//! Measurements of a whole service, started afresh in `target/bench/NAME` and used through its API alone. Each says what
-//! it does and prints one JSON object as its last line.
+//! Measurements of a whole service, started afresh in `target/bench/NAME` and used through its API alone. Each begins by
+//! saying what it measures, and ends with its figures as one line of JSON for machines.
 //!
 //! To add one: a module here with its options, and a variant in [`Bench`].
 

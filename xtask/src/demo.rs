@@ -29,7 +29,7 @@ pub(crate) struct Options {
     /// Folder of the service: database, keys, published log, and in demo/ what the demonstration leaves
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-    /// Port on this machine
+    /// Port on this machine; 0 takes a free one
     #[arg(long, value_name = "N", default_value_t = 8480)]
     port: u16,
     /// Stop when all is verified instead of serving on; the exit code is 0 only if everything was sound
@@ -46,13 +46,8 @@ impl Options {
         let dir = self.dir.clone().unwrap_or_else(|| crate::repository().join("var"));
         let dir = std::path::absolute(&dir).with_context(|| format!("{} is no path", dir.display()))?;
         let program = self.bin.clone().unwrap_or_else(|| programs.join("trialseal"));
-        Ok(Launch {
-            program,
-            dir,
-            port: self.port,
-            database_url: None,
-            public_trials: vec![plan::TRIAL.to_owned()],
-        })
+        let port = if self.port == 0 { service::free_port()? } else { self.port };
+        Ok(Launch { program, dir, port, database_url: None, public_trials: vec![plan::TRIAL.to_owned()] })
     }
 }
 

@@ -29,6 +29,7 @@ const RULES: &[Rule] = &[
     ("no file is too long", files::lengths),
     ("no path of a particular machine stands in a file", files::machine_paths),
     ("what documents link to is there", papers::links),
+    ("files and tests that compliance.md names are there", papers::named_tests),
     ("every setting is documented", papers::settings),
 ];
 
@@ -39,8 +40,8 @@ struct Tree {
     files: BTreeSet<PathBuf>,
     /// Our own packages.
     packages: Vec<Package>,
-    /// Everything that the verifier is built from.
-    verifier_crates: BTreeSet<String>,
+    /// Everything that the verifier is built from, as it is and with its feature `http`.
+    verifier_crates: [BTreeSet<String>; 2],
 }
 
 impl Tree {
@@ -55,7 +56,7 @@ impl Tree {
             root: root.to_path_buf(),
             files,
             packages: metadata::packages(root)?,
-            verifier_crates: crates::verifier_crates(root)?,
+            verifier_crates: [crates::verifier_crates(root, "")?, crates::verifier_crates(root, "http")?],
         })
     }
 
@@ -113,7 +114,7 @@ mod tests {
         }
         let files = files.iter().map(|(file, _)| PathBuf::from(file)).collect();
         let root = dir.path().to_path_buf();
-        let tree = Tree { root, files, packages: Vec::new(), verifier_crates: BTreeSet::new() };
+        let tree = Tree { root, files, packages: Vec::new(), verifier_crates: Default::default() };
         (dir, tree)
     }
 

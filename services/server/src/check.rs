@@ -1,8 +1,12 @@
-//! `trialseal check`: reads every stored row again and recomputes all that follows from it, naming what is damaged.
+//! `trialseal check`: reads the record again (events, seals, heads, tree nodes, checkpoints, notes, sizes of trials),
+//! recomputes all that follows from it, and names what is damaged.
 //!
 //! It walks the events once, seal by seal, with a frontier a trial: memory grows with trials and streams, not events.
+//!
+//! What it does not read: commands, versions of streams and natural keys, which help to decide on what is sent and prove
+//! nothing; and read models, jobs and tokens, which are no part of the record.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use anyhow::Result;
 use trialseal_record::{StreamId, TrialId};
@@ -15,7 +19,7 @@ use trialseal_seal::seal::Seal;
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::{Frontier, NodeId};
 use trialseal_store::body::{self, Body};
-use trialseal_store::{EventRow, NodeRow, SealRow, Store, TreeName};
+use trialseal_store::{EventRow, NodeRow, SealRow, Store, StoreError, TreeName};
 use trialseal_vault::Vault;
 
 /// Rows read at once.
@@ -42,6 +46,7 @@ pub(crate) async fn check(store: &dyn Store, vault: &Vault, policy: &Policy) -> 
     // In this order: a service that goes on meanwhile records a seal before it signs for it.
     let noted = store.newest_note().await?.map_or(0, |(size, _)| size);
     let signed = store.newest_checkpoint().await?.map_or(0, |(size, _)| size);
+    let sizes_before = trial_sizes(store).await?;
     let head = store.head().await?;
     let seals = head.seal.map_or(0, |seal| seal.number + 1);
     let mut checker = Checker::new(store, vault, policy, [signed, noted]);
@@ -52,27 +57,39 @@ pub(crate) async fn check(store: &dyn Store, vault: &Vault, policy: &Policy) -> 
             ));
         }
     }
-    let mut number = 0;
-    while number < seals {
-        let rows = store.seals(number, ROWS).await?;
-        if rows.is_empty() {
-            checker.found(format!("seal {number} is missing"));
-            break;
-        }
-        for row in rows {
-            checker.walk(row.sealed.min(head.position)).await?;
-            checker.seal(number, &row).await?;
-            number += 1;
-        }
-    }
+    checker.seals(seals, head.position).await?;
     checker.walk(head.position).await?;
+    checker.sizes(&sizes_before, &trial_sizes(store).await?);
     Ok(checker.report)
+}
+
+/// The sizes of all trials, as they are stored beside the events.
+async fn trial_sizes(store: &dyn Store) -> Result<BTreeMap<TrialId, u64>> {
+    let mut sizes = BTreeMap::new();
+    loop {
+        let last = sizes.last_key_value().map(|(trial, _)| trial);
+        let page = store.trials(last, ROWS).await?;
+        if page.is_empty() {
+            return Ok(sizes);
+        }
+        sizes.extend(page);
+    }
+}
+
+/// What was read, or `None` where it is damaged.
+fn unless_damaged<T>(read: Result<T, StoreError>) -> Result<Option<T>> {
+    match read {
+        Err(StoreError::Damaged(_) | StoreError::DamagedEvent { .. }) => Ok(None),
+        read => Ok(Some(read?)),
+    }
 }
 
 /// A trial as walked so far.
 #[derive(Default)]
 struct Trial {
     frontier: Frontier<Sha3>,
+    /// The place that its next event should have.
+    next: u64,
     /// The time of its newest event.
     time: Option<Timestamp>,
 }
@@ -115,22 +132,63 @@ impl<'a> Checker<'a> {
         self.report.findings.push(finding);
     }
 
-    /// Checks the events up to ledger position `end`.
-    async fn walk(&mut self, end: u64) -> Result<()> {
-        while self.position < end {
-            let limit = u32::try_from(end - self.position).unwrap_or(ROWS).min(ROWS);
-            let rows = self.store.since_position(self.position, limit).await?;
+    /// Checks the seals up to number `end`, each after the events that it covers. Without one of them the log's tree cannot
+    /// be followed any further.
+    async fn seals(&mut self, end: u64, positions: u64) -> Result<()> {
+        let (mut number, mut most) = (0, ROWS);
+        while number < end {
+            let rows = match self.store.seals(number, most).await {
+                // One on this page: seal by seal, to see which.
+                Err(StoreError::Damaged(_)) if most > 1 => {
+                    most = 1;
+                    continue;
+                }
+                Err(StoreError::Damaged(what)) => {
+                    self.found(format!("seal {number}: {what}"));
+                    return Ok(());
+                }
+                rows => rows?,
+            };
             if rows.is_empty() {
-                self.found(format!("events from ledger position {} on are missing", self.position));
-                self.position = end;
+                self.found(format!("seal {number} is missing"));
+                return Ok(());
             }
             for row in rows {
-                if row.position != self.position {
-                    self.found(format!("the event at ledger position {} is missing", self.position));
-                }
-                self.position = row.position + 1;
-                self.event(&row).await?;
+                self.walk(row.sealed.min(positions)).await?;
+                self.seal(number, &row).await?;
+                number += 1;
             }
+        }
+        Ok(())
+    }
+
+    /// Checks the events up to ledger position `end`.
+    async fn walk(&mut self, end: u64) -> Result<()> {
+        let mut most = ROWS;
+        while self.position < end {
+            let limit = u32::try_from(end - self.position).unwrap_or(ROWS).min(most);
+            match self.store.since_position(self.position, limit).await {
+                // One on this page: event by event, to see which.
+                Err(StoreError::Damaged(_)) if limit > 1 => most = 1,
+                Err(StoreError::Damaged(what)) => {
+                    self.found(format!("the event at ledger position {}: {what}", self.position));
+                    self.position += 1;
+                    most = ROWS;
+                }
+                rows => self.events(rows?, end).await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn events(&mut self, rows: Vec<EventRow>, end: u64) -> Result<()> {
+        if rows.is_empty() {
+            self.found(format!("the events from ledger position {} on are missing", self.position));
+            self.position = end;
+        }
+        for row in rows {
+            self.position = row.position + 1;
+            self.event(&row).await?;
         }
         Ok(())
     }
@@ -139,12 +197,15 @@ impl<'a> Checker<'a> {
         self.report.events += 1;
         let tree = TreeName::Trial(row.trial.clone());
         let trial = self.trials.entry(row.trial.clone()).or_default();
-        let expected = trial.frontier.size();
+        let expected = std::mem::replace(&mut trial.next, row.trialseq + 1);
         let nodes = &mut self.nodes;
         trial.frontier.push_with(row.leaf, |node, hash| keep(nodes, &tree, node, hash));
         self.grown.insert(row.trial.clone());
         if row.trialseq != expected {
-            self.found(format!("event {expected} of trial {} is missing", row.trial));
+            self.found(format!(
+                "event {} of trial {} stands where event {expected} should",
+                row.trialseq, row.trial
+            ));
         }
         match row.checked_header() {
             Ok(header) => {
@@ -196,7 +257,7 @@ impl<'a> Checker<'a> {
             let Some(Trial { frontier, .. }) = self.trials.get(&trial) else { continue };
             let head = Head { trial: trial.to_string(), size: frontier.size(), root: frontier.root() };
             self.map.set(&head);
-            let stored = self.store.sealed_head(&trial, number).await?;
+            let stored = unless_damaged(self.store.sealed_head(&trial, number).await)?.flatten();
             if stored.is_none_or(|stored| stored.size != head.size || stored.root != head.root) {
                 self.found(format!("the head of trial {trial} in seal {number} is not that of its events"));
             }
@@ -223,9 +284,23 @@ impl<'a> Checker<'a> {
         self.check_signed(number + 1).await
     }
 
+    /// Each trial has as many events as were walked, counted before and after: a service that goes on meanwhile adds some.
+    fn sizes(&mut self, before: &BTreeMap<TrialId, u64>, after: &BTreeMap<TrialId, u64>) {
+        let all: BTreeSet<TrialId> =
+            before.keys().chain(after.keys()).chain(self.trials.keys()).cloned().collect();
+        for trial in all {
+            let walked = self.trials.get(&trial).map_or(0, |it| it.frontier.size());
+            let [least, most] = [before, after].map(|sizes| sizes.get(&trial).copied().unwrap_or(0));
+            if !(least..=most).contains(&walked) {
+                self.found(format!("the size of trial {trial} is not the number of its events"));
+            }
+        }
+    }
+
     async fn check_nodes(&mut self) -> Result<()> {
         for node in std::mem::take(&mut self.nodes) {
-            if self.store.nodes(&node.tree, node.level, node.index, 1).await? != [node.hash] {
+            let stored = unless_damaged(self.store.nodes(&node.tree, node.level, node.index, 1).await)?;
+            if stored.is_none_or(|stored| stored != [node.hash]) {
                 let tree = match &node.tree {
                     TreeName::Log => "the public log".to_owned(),
                     TreeName::Trial(trial) => format!("trial {trial}"),

@@ -1,7 +1,8 @@
-//! `trialseal`: settings → telemetry → store → roles.
+//! `trialseal`, the program that an operator runs: its command line, and one process with every role that the operator is
+//! trusted with.
 //!
-//! One executable for all roles that share the operator's trust. What each does stands in its own crate; here they are
-//! given their ports and put together. What it is not: a place for rules, proofs or SQL.
+//! What each role does stands in a crate of its own; here they are given their ports and put together. What it is not: a
+//! place for rules, proofs or SQL.
 
 mod bootstrap;
 mod check;
@@ -9,6 +10,7 @@ mod files;
 mod http;
 mod keys;
 mod ledger;
+mod lock;
 mod roles;
 mod tokens;
 
@@ -48,7 +50,7 @@ enum Command {
     /// Give and revoke bearer tokens.
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Read every stored row again, recompute what follows from it, and name what is damaged.
+    /// Read the record and its proofs again, recompute what follows from it, and name what is damaged.
     Check {
         #[command(flatten)]
         place: Place,
@@ -140,8 +142,10 @@ fn run(command: Command) -> Result<ExitCode> {
 async fn token(command: TokenCommand) -> Result<ExitCode> {
     match command {
         TokenCommand::Create { place, token } => {
+            let (token, row) = token.make()?;
             let ledger = Ledger::open(&place.settings(None, None)?).await?;
-            println!("{}", tokens::create(ledger.store.as_ref(), token).await?.reveal());
+            ledger.store.add_token(&row).await?;
+            println!("{}", token.reveal());
         }
         TokenCommand::Revoke { place, token } => {
             let ledger = Ledger::open(&place.settings(None, None)?).await?;

@@ -18,6 +18,9 @@ use crate::rng::Rng;
 /// Rows of one participant in the generated file, as in the CDISC pilot's LB.
 const ROWS_PER_PARTICIPANT: u64 = 200;
 
+/// How much more memory the largest file may need than the smallest: it is not to grow with what was recorded.
+const MOST_MEMORY_RATIO: f64 = 1.2;
+
 /// What the measurement can be told.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -36,7 +39,8 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     println!(
         "Imports generated laboratory rows (Dataset-JSON, 23 columns) into a fresh service on {}, {:?} rows, and\n\
          measures rows a second from the first byte sent to the last row recorded, and the service's peak memory\n\
-         (VmHWM) once all of it is sealed and a receipt was made.",
+         (VmHWM) once all of it is sealed and a receipt was made. Good is at most {MOST_MEMORY_RATIO} times as much for the\n\
+         last as for the first.",
         options.engine.name(),
         options.rows
     );
@@ -45,11 +49,16 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         options.rows.iter().map(|rows| measure(&build, options, *rows)).collect::<Result<_>>()?;
     let memory = |run: Option<&Value>| run.and_then(|run| run["vmHwmKib"].as_f64());
     let ratio = memory(runs.last()).zip(memory(runs.first())).map(|(last, first)| last / first);
+    let is_good = ratio.is_some_and(|ratio| ratio <= MOST_MEMORY_RATIO)
+        && runs.iter().all(|run| run["rows"] == run["rowsRecorded"]);
     println!(
         "{}",
-        json!({"bench": "import", "engine": options.engine.name(), "runs": runs, "memoryRatio": ratio})
+        json!({
+            "bench": "import", "engine": options.engine.name(), "runs": runs, "memoryRatio": ratio,
+            "good": is_good,
+        })
     );
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn measure(build: &Build, options: &Options, rows: u64) -> Result<Value> {

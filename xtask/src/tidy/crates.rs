@@ -85,6 +85,10 @@ const NOT_IN_THE_VERIFIER: &[&str] = &[
     "ureq",
 ];
 
+/// What the verifier's feature `http` may add: a client that blocks, without TLS.
+const HTTP_ADDS: &[&str] =
+    &["bytes", "http", "httparse", "percent-encoding", "ureq", "ureq-proto", "utf8-zero"];
+
 pub(super) fn dependencies(tree: &Tree) -> Vec<String> {
     tree.packages.iter().flat_map(undue_dependencies).collect()
 }
@@ -114,16 +118,19 @@ fn short(name: &str) -> &str {
 }
 
 pub(super) fn verifier_tree(tree: &Tree) -> Vec<String> {
+    let [plain, with_http] = &tree.verifier_crates;
     let is_banned = |name: &&String| NOT_IN_THE_VERIFIER.iter().any(|banned| is_or_belongs_to(name, banned));
-    let crates = tree.verifier_crates.iter();
-    crates.filter(is_banned).map(|name| format!("trialseal-verify depends on {name}")).collect()
+    let banned = plain.iter().filter(is_banned).map(|name| format!("trialseal-verify depends on {name}"));
+    let is_new = |name: &&String| !HTTP_ADDS.contains(&name.as_str());
+    let added = with_http.difference(plain).filter(is_new);
+    banned.chain(added.map(|name| format!("the feature http of trialseal-verify brings {name}"))).collect()
 }
 
-/// The names of all crates that the verifier is built from, with the features it has by default.
-pub(super) fn verifier_crates(root: &Path) -> Result<BTreeSet<String>> {
+/// The names of all crates that the verifier is built from, with the features it has by default and these.
+pub(super) fn verifier_crates(root: &Path, features: &str) -> Result<BTreeSet<String>> {
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--package", "trialseal-verify", "--edges", "normal,build"]);
-    cargo.args(["--prefix", "none", "--format", "{p}"]);
+    cargo.args(["tree", "--locked", "--package", "trialseal-verify", "--edges", "normal,build"]);
+    cargo.args(["--features", features, "--prefix", "none", "--format", "{p}"]);
     let listed = output(&mut cargo, root)?;
     Ok(listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect())
 }
@@ -183,6 +190,30 @@ mod tests {
         let known: Vec<&str> = MAY_DEPEND_ON.iter().map(|(name, _)| *name).collect();
         assert!(MAY_DEPEND_ON.iter().flat_map(|(_, allowed)| *allowed).all(|name| known.contains(name)));
         assert!(SHARED.iter().all(|name| known.contains(name)));
+    }
+
+    #[test]
+    fn the_verifiers_tree_is_resolved_by_cargo() {
+        let crates = |features| verifier_crates(crate::repository(), features).unwrap();
+        let (plain, with_http) = (crates(""), crates("http"));
+        // Of one's own, of the ones below, and of those below them.
+        for name in ["trialseal-verify", "trialseal-seal", "sha3", "digest"] {
+            assert!(plain.contains(name) && with_http.contains(name), "{name}");
+        }
+        assert!(!plain.contains("ureq") && with_http.contains("ureq"));
+    }
+
+    #[test]
+    fn the_verifier_has_no_network_and_with_http_only_a_client() {
+        let (_dir, mut tree) = super::super::tests::tree_of(&[]);
+        let crates = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        tree.verifier_crates = [crates(&["sha3"]), crates(&["sha3", "ureq", "http"])];
+        assert!(verifier_tree(&tree).is_empty());
+        tree.verifier_crates = [crates(&["tokio-util"]), crates(&["tokio-util", "rustls"])];
+        assert_eq!(
+            verifier_tree(&tree),
+            ["trialseal-verify depends on tokio-util", "the feature http of trialseal-verify brings rustls"]
+        );
     }
 
     #[test]

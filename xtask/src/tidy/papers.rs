@@ -28,6 +28,42 @@ fn local_links(text: &str) -> impl Iterator<Item = &str> {
     targets.filter(is_path).filter_map(|target| target.split('#').next()).filter(|path| !path.is_empty())
 }
 
+/// The document that says which tests try what a rule asks.
+const COMPLIANCE: &str = "docs/compliance.md";
+
+pub(super) fn named_tests(tree: &Tree) -> Vec<String> {
+    let Some(text) = tree.text(Path::new(COMPLIANCE)) else { return Vec::new() };
+    let mut missing = Vec::new();
+    let mut place = Path::new("");
+    // What stands between backticks: paths, and after each the tests that are in it.
+    for name in text.split('`').skip(1).step_by(2) {
+        let is_there = if is_path(name) {
+            place = Path::new(name);
+            tree.root.join(place).exists()
+        } else {
+            !is_test(name) || has_function(tree, place, name)
+        };
+        if !is_there {
+            missing.push(format!("{COMPLIANCE} names {name}, which is not there ({})", place.display()));
+        }
+    }
+    missing
+}
+
+fn is_path(name: &str) -> bool {
+    name.contains('/') && !name.starts_with("./") && !name.contains(' ')
+}
+
+fn is_test(name: &str) -> bool {
+    name.contains('_') && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Whether a file, or one in a folder, has a function of this name.
+fn has_function(tree: &Tree, place: &Path, name: &str) -> bool {
+    let function = format!("fn {name}(");
+    tree.texts(|file| file.starts_with(place)).any(|(_, text)| text.contains(&function))
+}
+
 pub(super) fn settings(tree: &Tree) -> Vec<String> {
     let is_settings = |file: &Path| {
         file.starts_with("shared/runtime/src")
@@ -68,6 +104,19 @@ mod tests {
         let text = "[a](https://example.org/x) [b](b.md#part) [c](#here) [d](../README.md) [e](gone.md)";
         let (_dir, tree) = tree_of(&[("docs/a.md", text), ("docs/b.md", ""), ("README.md", "")]);
         assert_eq!(links(&tree), ["docs/a.md links to gone.md, which is not there"]);
+    }
+
+    #[test]
+    fn tests_that_a_document_names_and_nobody_has_are_found() {
+        let text = "`tests/a.rs`, with `kill -9`: `it_holds`, `it_does_not`; rule `a.b-c`. `tests/`: `it_holds`. `gone/b.rs`";
+        let (_dir, tree) = tree_of(&[(COMPLIANCE, text), ("tests/a.rs", "fn it_holds() {}")]);
+        assert_eq!(
+            named_tests(&tree),
+            [
+                "docs/compliance.md names it_does_not, which is not there (tests/a.rs)",
+                "docs/compliance.md names gone/b.rs, which is not there (gone/b.rs)"
+            ]
+        );
     }
 
     #[test]
