@@ -1,6 +1,7 @@
 -- One database may hold several ledgers. `ledger` is part of every key, so that they can be moved apart.
 -- Text is compared by its bytes everywhere (COLLATE "C"): the order of ids must not depend on a locale.
--- Times are microseconds since 1970-01-01T00:00:00Z.
+-- Times are microseconds since 1970-01-01T00:00:00Z. Where rows are updated, pages keep room for their next versions
+-- (fillfactor), so that no index has to be touched.
 
 -- The head of a ledger: the row that appends and seals take turns to lock.
 CREATE TABLE ledger (
@@ -12,14 +13,14 @@ CREATE TABLE ledger (
     seal_leaf BYTEA            CHECK (length(seal_leaf) = 32),
     sealed    BIGINT           NOT NULL DEFAULT 0 CHECK (sealed BETWEEN 0 AND position),
     CHECK ((seal IS NULL) = (seal_leaf IS NULL))
-);
+) WITH (fillfactor = 70);
 
 CREATE TABLE trial (
     ledger SMALLINT         NOT NULL,
     trial  TEXT COLLATE "C" NOT NULL,
     size   BIGINT           NOT NULL CHECK (size > 0),
     PRIMARY KEY (ledger, trial)
-);
+) WITH (fillfactor = 70);
 
 CREATE TABLE stream (
     ledger  SMALLINT         NOT NULL,
@@ -27,7 +28,7 @@ CREATE TABLE stream (
     stream  TEXT COLLATE "C" NOT NULL,
     version BIGINT           NOT NULL CHECK (version > 0),
     PRIMARY KEY (ledger, trial, stream)
-);
+) WITH (fillfactor = 70);
 
 -- `header` holds the bytes that were hashed into `leaf`; the columns before it are indexes derived from them.
 CREATE TABLE event (
@@ -134,7 +135,7 @@ CREATE TABLE read_model (
     position   BIGINT           NOT NULL CHECK (position >= 0),
     active     BOOLEAN          NOT NULL,
     PRIMARY KEY (ledger, model, generation)
-);
+) WITH (fillfactor = 70);
 CREATE UNIQUE INDEX read_model_active ON read_model (ledger, model) WHERE active;
 
 CREATE TABLE read_model_doc (

@@ -3,7 +3,7 @@
 
 -- The head of a ledger: the row that appends and seals take turns to move.
 CREATE TABLE ledger (
-    ledger    INTEGER NOT NULL PRIMARY KEY,
+    ledger    INTEGER NOT NULL PRIMARY KEY CHECK (ledger BETWEEN 1 AND 32767),
     origin    TEXT    NOT NULL UNIQUE,
     position  INTEGER NOT NULL DEFAULT 0 CHECK (position >= 0),
     time      INTEGER NOT NULL DEFAULT 0,
@@ -28,10 +28,13 @@ CREATE TABLE stream (
     PRIMARY KEY (ledger, trial, stream)
 ) STRICT, WITHOUT ROWID;
 
--- `header` holds the bytes that were hashed into `leaf`; the columns before it are indexes derived from them.
+-- `header` holds the bytes that were hashed into `leaf`; the columns before it are indexes derived from them. `row` is
+-- ledger and position in one number, which takes the place of an index over both: rows lie in its order. A position has
+-- 40 bits; no file has room for more events.
 CREATE TABLE event (
+    row       INTEGER NOT NULL PRIMARY KEY,
     ledger    INTEGER NOT NULL,
-    position  INTEGER NOT NULL CHECK (position >= 0),
+    position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 1099511627775),
     trial     TEXT    NOT NULL,
     trialseq  INTEGER NOT NULL CHECK (trialseq >= 0),
     stream    TEXT    NOT NULL,
@@ -40,7 +43,6 @@ CREATE TABLE event (
     header    BLOB    NOT NULL,
     key       BLOB    NOT NULL CHECK (length(key) = 16),
     body      BLOB    NOT NULL,
-    PRIMARY KEY (ledger, position),
     UNIQUE (ledger, trial, trialseq),
     UNIQUE (ledger, trial, stream, streamseq)
 ) STRICT;
@@ -172,18 +174,22 @@ CREATE TABLE token (
 ) STRICT, WITHOUT ROWID;
 
 -- What is recorded stays. INSERT OR REPLACE removes rows without asking a delete trigger unless the connection has
--- recursive_triggers switched on; a tool that someone else connects has not, hence the triggers before an insert.
+-- recursive_triggers switched on; a tool that someone else connects has not, hence the triggers before an insert. What
+-- they read of a row is defined, except for NEW.row where nobody gave one: then it is refused, or SQLite chooses one that
+-- no other row has.
 
 CREATE TRIGGER event_update BEFORE UPDATE ON event
     BEGIN SELECT RAISE(ABORT, 'table event is append-only: UPDATE is refused'); END;
 CREATE TRIGGER event_delete BEFORE DELETE ON event
     BEGIN SELECT RAISE(ABORT, 'table event is append-only: DELETE is refused'); END;
+CREATE TRIGGER event_place BEFORE INSERT ON event
+    WHEN NEW.row IS NOT ((NEW.ledger << 40) | NEW.position)
+    BEGIN SELECT RAISE(ABORT, 'table event is append-only: this row is not where its ledger and position belong'); END;
 CREATE TRIGGER event_replace BEFORE INSERT ON event
-    WHEN EXISTS (SELECT 1 FROM event WHERE ledger = NEW.ledger AND position = NEW.position)
+    WHEN EXISTS (SELECT 1 FROM event WHERE row = NEW.row)
         OR EXISTS (SELECT 1 FROM event WHERE ledger = NEW.ledger AND trial = NEW.trial AND trialseq = NEW.trialseq)
         OR EXISTS (SELECT 1 FROM event WHERE ledger = NEW.ledger AND trial = NEW.trial
             AND stream = NEW.stream AND streamseq = NEW.streamseq)
-        OR EXISTS (SELECT 1 FROM event WHERE rowid = NEW.rowid)
     BEGIN SELECT RAISE(ABORT, 'table event is append-only: a row of this key is there already'); END;
 
 CREATE TRIGGER command_update BEFORE UPDATE ON command

@@ -12,7 +12,7 @@ use actix_web::{HttpResponse, get};
 pub use api::ApiDescription;
 
 /// The pages' addresses, each with its method: they are for people, so the API description does not hold them. To add a
-/// page: its line here and in [`routes`].
+/// page: its line here and in `routes`.
 pub const PAGES: &[(&str, &str)] =
     &[("/", "GET"), ("/api", "GET"), ("/sign-in", "POST"), ("/sign-out", "POST"), ("/style.css", "GET")];
 

@@ -68,7 +68,8 @@ impl From<&Attribute> for Value {
     }
 }
 
-/// The public half of an event, in the attributes of CloudEvents 1.0. `specversion` and `datacontenttype` are constant and not kept.
+/// The public half of an event, in the attributes of CloudEvents 1.0. `specversion` and `datacontenttype` are constant and
+/// not kept.
 ///
 /// Who fills one in by hand calls [`check`](Self::check) before hashing it.
 #[derive(Clone, Debug, PartialEq, Eq)]

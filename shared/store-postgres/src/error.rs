@@ -25,14 +25,15 @@ pub(crate) fn failed(error: Error) -> StoreError {
 fn refused(code: &str, message: &str) -> StoreError {
     let says = format!("{message} ({code})");
     match code {
-        // Serialization failure, deadlock, lock not had in time.
-        "40001" | "40P01" | "55P03" => StoreError::TryAgain(says),
-        // Statement timeout; idle in a transaction for too long; a standby, after a failover.
-        "57014" | "25P03" | "25006" => StoreError::Unavailable(says),
+        // Rolled back for its own sake; serialization failure; deadlock; lock not had in time.
+        "40000" | "40001" | "40P01" | "55P03" => StoreError::TryAgain(says),
+        // Unknown whether the statement, such as a commit, was carried out; a standby, after a failover; idle in a
+        // transaction, or inside of one, for too long.
+        "40003" | "25006" | "25P03" | "25P04" => StoreError::Unavailable(says),
         // Data or index corrupted.
         "XX001" | "XX002" => StoreError::Damaged(says),
         _ => match code.get(..2) {
-            // Connection, insufficient resources, operator intervention, system error.
+            // Connection, insufficient resources, operator intervention (a statement's time limit too), system error.
             Some("08" | "53" | "57" | "58") => StoreError::Unavailable(says),
             _ => StoreError::Refused(says),
         },
@@ -53,24 +54,36 @@ mod tests {
 
     #[test]
     fn each_error_says_what_the_caller_can_do() {
-        let kind = |code| match refused(code, "message") {
+        let codes = [
+            // It was rolled back; the same can go well.
+            ("40000 40001 40P01 55P03", "try again"),
+            // The connection does not exist, failed, broke; a commit's outcome is unknown.
+            ("08000 08001 08003 08004 08006 08007 08P01 40003", "unavailable"),
+            // Resources, disk full, memory, too many connections, a limit of the configuration.
+            ("53000 53100 53200 53300 53400", "unavailable"),
+            // Statement cancelled; shutdown, crash, start-up; database dropped; session idle for too long.
+            ("57000 57014 57P01 57P02 57P03 57P04 57P05", "unavailable"),
+            // A standby; a transaction that took too long.
+            ("25006 25P03 25P04", "unavailable"),
+            // Input and output, files that are missing.
+            ("58000 58030 58P01 58P02", "unavailable"),
+            ("XX001 XX002", "damaged"),
+            // Values, constraints, triggers, rights, statements, sizes: the same fails again.
+            ("22021 23001 23505 23514 25P02 28P01 40002 42501 42P01 54000 P0001 XX000", "refused"),
+        ];
+        let sorted = |code| match refused(code, "message") {
             StoreError::TryAgain(_) => "try again",
             StoreError::Unavailable(_) => "unavailable",
             StoreError::Damaged(_) => "damaged",
             StoreError::Refused(_) => "refused",
             other => panic!("{other}"),
         };
-        for code in ["40001", "40P01", "55P03"] {
-            assert_eq!(kind(code), "try again", "{code}");
+        for (codes, kind) in codes {
+            for code in codes.split(' ') {
+                assert_eq!(sorted(code), kind, "{code}");
+            }
         }
-        for code in ["57P01", "57P02", "57P03", "57014", "53100", "53300", "08006", "25P03", "25006", "58030"]
-        {
-            assert_eq!(kind(code), "unavailable", "{code}");
-        }
-        for code in ["23505", "23001", "22021", "42P01", "42501", ""] {
-            assert_eq!(kind(code), "refused", "{code}");
-        }
-        assert_eq!(kind("XX001"), "damaged");
+        assert_eq!(sorted(""), "refused");
         assert!(matches!(failed(Error::PoolTimedOut), StoreError::Unavailable(_)));
         assert!(matches!(failed(Error::RowNotFound), StoreError::Damaged(_)));
     }

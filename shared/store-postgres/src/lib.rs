@@ -5,13 +5,15 @@
 //! SQLite; a port by a module here and checks in the contract suite.
 //!
 //! Transactions are READ COMMITTED and begin by locking the ledger's head row; whatever they rest on is read in later
-//! statements, which see all that was committed before the lock was had. Many rows are inserted by one statement.
+//! statements, which see all that was committed before the lock was had. Many rows are inserted by one statement, and
+//! looked up by one that walks the list of their keys (LATERAL), so that its cost does not depend on a table's size.
 
 mod error;
 mod models;
 mod record;
 mod registry;
 mod seals;
+mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -19,15 +21,20 @@ use std::time::Duration;
 
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection, PgConnection, Postgres, SqlSafeStr, Transaction};
-use trialseal_store::{LedgerHead, Result, StoreError, columns};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, SqlSafeStr};
+use trialseal_store::columns::{self, HeadColumns};
+use trialseal_store::{LedgerHead, Result, StoreError};
 
 use crate::error::{failed, migration_failed};
+use crate::session::{Health, Session};
 
 /// Connections of one process at the most.
 const CONNECTIONS: u32 = 16;
 /// How long a caller waits for a free connection.
 const TURN: Duration = Duration::from_secs(10);
+/// How long the server may be silent. `LIMITS` end a statement before that; this ends what the server does not get to
+/// know of, because the network swallows it.
+const PATIENCE: Duration = Duration::from_secs(75);
 /// What bounds each session: how long it waits for a lock, how long a statement runs, and how long a transaction that
 /// nobody goes on with holds its locks.
 const LIMITS: [(&str, &str); 4] = [
@@ -36,6 +43,9 @@ const LIMITS: [(&str, &str); 4] = [
     ("statement_timeout", "60s"),
     ("idle_in_transaction_session_timeout", "30s"),
 ];
+/// Every statement finds its rows one by one, by a key. The planner is kept from what would be faster only if its guess
+/// of their number were right: plans are kept, and made while tables are small.
+const PLANS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")];
 /// How often a new ledger's number is tried for, when others make ledgers at the same moment.
 const TRIES: u32 = 20;
 
@@ -45,6 +55,8 @@ pub struct PostgresStore {
     origin: String,
     ledger: i16,
     pool: PgPool,
+    patience: Duration,
+    health: Health,
 }
 
 impl PostgresStore {
@@ -61,19 +73,33 @@ impl PostgresStore {
     pub async fn connect_with(url: &str, origin: &str, connections: u32) -> Result<Self> {
         let options = options(url)?;
         // A migration may run for longer than any statement of the service may.
-        let mut session = PgConnection::connect_with(&options).await.map_err(failed)?;
+        let session = tokio::time::timeout(TURN, PgConnection::connect_with(&options)).await;
+        let mut session =
+            session.map_err(|_| StoreError::Unavailable("no answer".into()))?.map_err(failed)?;
         migrator().run_direct(None, &mut session, false).await.map_err(migration_failed)?;
         let ledger = ledger_of(&mut session, origin).await?;
+        let durable = ("synchronous_commit", durable(&mut session).await?);
         session.close().await.map_err(failed)?;
 
+        let health = Health::default();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(TURN)
-            .connect_with(options.options(LIMITS))
+            .test_before_acquire(false)
+            .before_acquire({
+                let health = health.clone();
+                move |connection, idle| Box::pin(health.clone().admits(connection, idle))
+            })
+            .connect_with(options.options(LIMITS).options(PLANS).options([durable]))
             .await
             .map_err(failed)?;
-        durable(&pool).await?;
-        Ok(Self { origin: origin.to_owned(), ledger, pool })
+        Ok(Self { origin: origin.to_owned(), ledger, pool, patience: PATIENCE, health })
+    }
+
+    /// The same store, giving a silent server so long in the place of 75 s. For tests.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Waits for what is under way and closes all connections.
@@ -81,35 +107,22 @@ impl PostgresStore {
         self.pool.close().await;
     }
 
-    /// Begins a transaction.
-    ///
-    /// In a task of its own: were a caller to go away just here, the connection would return to the pool with a
-    /// transaction begun that SQLx knows nothing of, and the next one's writes would be lost with it. The task goes on
-    /// to its end and drops the transaction in good order.
-    async fn begin(&self) -> Result<Transaction<'static, Postgres>> {
-        let pool = self.pool.clone();
-        let begun = tokio::spawn(async move { pool.begin().await.map_err(failed) });
-        begun.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the process is shutting down".into())))
-    }
-
     /// Begins a transaction and locks the ledger's head row.
     async fn lock(&self) -> Result<Locked> {
-        let mut tx = self.begin().await?;
-        let head = sqlx::query_as(
-            "SELECT position, time, seal, seal_leaf, sealed FROM ledger WHERE ledger = $1 FOR UPDATE",
-        )
-        .bind(self.ledger)
-        .fetch_one(&mut *tx)
-        .await
-        .map_err(failed)?;
-        Ok(Locked { tx, ledger: self.ledger, head: columns::head(head)?, whole: true })
+        let mut session = self.session().await?;
+        // Made of a number and of this text alone.
+        let lock = AssertSqlSafe(format!(
+            "BEGIN; SELECT position, time, seal, seal_leaf, sealed FROM ledger WHERE ledger = {} FOR UPDATE",
+            self.ledger
+        ));
+        let head: HeadColumns = session.begin_with(lock).await?;
+        Ok(Locked { session, ledger: self.ledger, head: columns::head(head)?, whole: true })
     }
 }
 
-/// A transaction that holds the head row's lock, an append's or a seal's. Dropped before its commit it is rolled back:
-/// SQLx queues the rollback on the connection, before anybody else gets it.
+/// A transaction that holds the head row's lock, an append's or a seal's. Dropped before its commit it is rolled back.
 struct Locked {
-    tx: Transaction<'static, Postgres>,
+    session: Session,
     ledger: i16,
     head: LedgerHead,
     /// Whether all writes so far were carried out: PostgreSQL answers the commit of a failed transaction with a rollback
@@ -122,7 +135,7 @@ impl Locked {
         if !self.whole {
             return Err(StoreError::Refused("a write of this transaction failed".into()));
         }
-        self.tx.commit().await.map_err(failed)
+        self.session.commit().await
     }
 }
 
@@ -167,16 +180,112 @@ async fn ledger_of(session: &mut PgConnection, origin: &str) -> Result<i16> {
     Err(StoreError::TryAgain("other ledgers are being made in this database".into()))
 }
 
-/// Refuses a server, or a role, that acknowledges commits before they are on disk.
-async fn durable(pool: &PgPool) -> Result<()> {
-    let setting: String = sqlx::query_scalar("SELECT current_setting('synchronous_commit')")
-        .fetch_one(pool)
-        .await
-        .map_err(failed)?;
-    if setting == "off" {
-        let says =
-            "synchronous_commit is off: a crash of the server would lose events that were acknowledged";
-        return Err(StoreError::Refused(says.into()));
+/// How commits are to be acknowledged: when they are on disk, or also visible on a standby where the server asks for
+/// that. Every session is held to it, so that nothing changes with a setting that is changed while the service runs.
+///
+/// # Errors
+/// [`StoreError::Refused`] where the server, or the role, acknowledges commits before they are on disk.
+async fn durable(session: &mut PgConnection) -> Result<&'static str> {
+    let (commit, fsync, pages): (String, String, String) = sqlx::query_as(
+        "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')",
+    )
+    .fetch_one(session)
+    .await
+    .map_err(failed)?;
+    if let Some(lost) = lost_in_a_crash(&fsync, &pages) {
+        tracing::warn!("{lost}");
     }
-    Ok(())
+    match commit.as_str() {
+        "off" => Err(StoreError::Refused(
+            "synchronous_commit is off: a crash of the server would lose events that were acknowledged"
+                .into(),
+        )),
+        "remote_apply" => Ok("remote_apply"),
+        // Weaker ones wait for the own disk, but not for that of a synchronous standby.
+        _ => Ok("on"),
+    }
+}
+
+/// What a server that was set up to be thrown away has to be warned of.
+fn lost_in_a_crash(fsync: &str, full_page_writes: &str) -> Option<&'static str> {
+    match (fsync, full_page_writes) {
+        ("off", _) => Some("the server runs with fsync off: a crash of its machine can destroy the ledger"),
+        (_, "off") => {
+            Some("the server runs with full_page_writes off: a crash of its machine can damage the ledger")
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::with_database;
+
+    const ORIGIN: &str = "ledger.example.org/x";
+
+    async fn setting(session: &mut Session, name: &str) -> String {
+        let value = sqlx::query_as("SELECT current_setting($1)").bind(name);
+        session.optional::<(String,)>(value).await.unwrap().unwrap().0
+    }
+
+    async fn sets(url: &str, synchronous_commit: &str) {
+        let mut session = PgConnection::connect(url).await.unwrap();
+        let sql = format!(
+            "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = {synchronous_commit}',
+                 current_database()); END $$"
+        );
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session).await.unwrap();
+    }
+
+    /// What the durability of an acknowledged append rests on, on every connection that is in use.
+    #[tokio::test]
+    async fn every_session_is_set_up_as_promised() {
+        with_database(|url| async move {
+            let store = PostgresStore::connect(&url, ORIGIN).await.unwrap();
+            let mut first = store.session().await.unwrap();
+            for (name, value) in [
+                ("synchronous_commit", "on"),
+                ("default_transaction_isolation", "read committed"),
+                ("lock_timeout", "10s"),
+                ("statement_timeout", "1min"),
+                ("idle_in_transaction_session_timeout", "30s"),
+                ("enable_seqscan", "off"),
+                ("enable_bitmapscan", "off"),
+            ] {
+                assert_eq!(setting(&mut first, name).await, value, "{name}");
+            }
+            // The first is still out: this connection is made after the setting was changed.
+            sets(&url, "off").await;
+            let mut second = store.session().await.unwrap();
+            assert_eq!(setting(&mut second, "synchronous_commit").await, "on");
+            drop((first, second));
+            store.close().await;
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn commits_wait_for_the_disk_or_for_more() {
+        with_database(|url| async move {
+            for (server, session) in
+                [("local", "on"), ("remote_write", "on"), ("on", "on"), ("remote_apply", "remote_apply")]
+            {
+                sets(&url, server).await;
+                let store = PostgresStore::connect(&url, ORIGIN).await.unwrap();
+                let mut used = store.session().await.unwrap();
+                assert_eq!(setting(&mut used, "synchronous_commit").await, session, "{server}");
+                drop(used);
+                store.close().await;
+            }
+        })
+        .await;
+    }
+
+    #[test]
+    fn a_server_that_does_not_wait_for_its_disk_is_warned_of() {
+        assert_eq!(lost_in_a_crash("on", "on"), None);
+        assert!(lost_in_a_crash("off", "on").is_some_and(|lost| lost.contains("fsync")));
+        assert!(lost_in_a_crash("on", "off").is_some_and(|lost| lost.contains("full_page_writes")));
+    }
 }

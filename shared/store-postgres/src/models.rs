@@ -3,71 +3,80 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use sqlx::{Postgres, Transaction};
+use sqlx::{query, query_as};
 use trialseal_record::ids::TrialId;
 use trialseal_store::columns::{self, signed};
 use trialseal_store::{Doc, ModelRow, ModelTx, Models, Result, StoreError};
 
 use crate::PostgresStore;
-use crate::error::failed;
-use crate::record::each;
+use crate::record::{each, page_bytes};
+use crate::session::Session;
 
 /// Documents of a dropped generation that are removed in one statement, so that none runs for long.
 const DROPPED: i64 = 2_000;
 
+/// A page of documents, as pages of events are made; `$until` may leave out what comes after a prefix.
+macro_rules! page {
+    ($until:literal) => {
+        concat!(
+            "SELECT trial, id, key, body FROM (
+                 SELECT trial, id, key, body,
+                     sum(octet_length(body)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before
+                 FROM read_model_doc
+                 WHERE ledger = $1 AND model = $2 AND generation = $3 AND trial = $4
+                     AND id >= $5 AND id IS DISTINCT FROM $6 ",
+            $until,
+            " ORDER BY id LIMIT $7) AS page WHERE before < $8 ORDER BY id"
+        )
+    };
+}
+
 #[async_trait]
 impl Models for PostgresStore {
     async fn generations(&self, model: &str) -> Result<Vec<ModelRow>> {
-        let rows = sqlx::query_as(
+        let generations = query_as(
             "SELECT model, generation, position, active FROM read_model
              WHERE ledger = $1 AND model = $2 ORDER BY generation",
         )
         .bind(self.ledger)
-        .bind(model)
-        .fetch_all(&self.pool)
-        .await;
-        rows.map_err(failed)?.into_iter().map(columns::model).collect()
+        .bind(model);
+        self.all(generations).await?.into_iter().map(columns::model).collect()
     }
 
     async fn new_generation(&self, model: &str) -> Result<u32> {
         // Documents count too: those of a dropped generation may not have been removed yet.
-        let generation = sqlx::query_scalar(
+        let made = query_as(
             "INSERT INTO read_model (ledger, model, generation, position, active)
-             SELECT $1, $2,
-                 1 + greatest((SELECT coalesce(max(generation), 0) FROM read_model WHERE ledger = $1 AND model = $2),
-                     (SELECT coalesce(max(generation), 0) FROM read_model_doc WHERE ledger = $1 AND model = $2)),
+             SELECT $1, $2, 1 + greatest(0,
+                     (SELECT max(generation) FROM read_model WHERE ledger = $1 AND model = $2),
+                     (SELECT generation FROM read_model_doc WHERE ledger = $1 AND model = $2
+                      ORDER BY generation DESC LIMIT 1)),
                  0, NOT EXISTS (SELECT 1 FROM read_model WHERE ledger = $1 AND model = $2)
              RETURNING generation",
         )
         .bind(self.ledger)
-        .bind(model)
-        .fetch_one(&self.pool)
-        .await;
-        columns::number(generation.map_err(failed)?)
+        .bind(model);
+        let (generation,) = self.one(made).await?;
+        columns::number(generation)
     }
 
     async fn activate(&self, model: &str, generation: u32) -> Result<()> {
-        let mut tx = self.begin().await?;
-        sqlx::query("DELETE FROM read_model WHERE ledger = $1 AND model = $2 AND generation <> $3")
+        let mut session = self.session().await?;
+        session.begin().await?;
+        let drop = query("DELETE FROM read_model WHERE ledger = $1 AND model = $2 AND generation <> $3")
             .bind(self.ledger)
             .bind(model)
-            .bind(i64::from(generation))
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
-        let made = sqlx::query(
-            "UPDATE read_model SET active = TRUE WHERE ledger = $1 AND model = $2 AND generation = $3",
-        )
-        .bind(self.ledger)
-        .bind(model)
-        .bind(i64::from(generation))
-        .execute(&mut *tx)
-        .await
-        .map_err(failed)?;
-        if made.rows_affected() == 0 {
+            .bind(i64::from(generation));
+        session.execute(drop).await?;
+        let activate =
+            query("UPDATE read_model SET active = TRUE WHERE ledger = $1 AND model = $2 AND generation = $3")
+                .bind(self.ledger)
+                .bind(model)
+                .bind(i64::from(generation));
+        if session.execute(activate).await? == 0 {
             return Err(gone(model, generation));
         }
-        tx.commit().await.map_err(failed)?;
+        session.commit().await?;
         // A crash from here on leaves documents that no generation has; the next activation removes them.
         self.remove_orphans(model).await
     }
@@ -78,18 +87,17 @@ impl Models for PostgresStore {
         generation: u32,
         ids: &[(TrialId, String)],
     ) -> Result<Vec<Option<Doc>>> {
-        let rows = sqlx::query_as(
-            "SELECT trial, id, key, body FROM read_model_doc WHERE ledger = $1 AND model = $2 AND generation = $3
-                 AND (trial, id) IN (SELECT * FROM UNNEST($4::TEXT[], $5::TEXT[]))",
+        let docs = query_as(
+            "SELECT x.* FROM UNNEST($4::TEXT[], $5::TEXT[]) AS a (trial, id) CROSS JOIN LATERAL (
+                 SELECT trial, id, key, body FROM read_model_doc
+                 WHERE ledger = $1 AND model = $2 AND generation = $3 AND trial = a.trial AND id = a.id LIMIT 1) AS x",
         )
         .bind(self.ledger)
         .bind(model)
         .bind(i64::from(generation))
         .bind(each(ids, |(trial, _)| trial.as_str()))
-        .bind(each(ids, |(_, id)| id.as_str()))
-        .fetch_all(&self.pool)
-        .await;
-        let found: Result<Vec<_>> = rows.map_err(failed)?.into_iter().map(columns::doc).collect();
+        .bind(each(ids, |(_, id)| id.as_str()));
+        let found: Result<Vec<_>> = self.all(docs).await?.into_iter().map(columns::doc).collect();
         Ok(columns::in_order(ids, &found?))
     }
 
@@ -103,84 +111,80 @@ impl Models for PostgresStore {
         limit: u32,
     ) -> Result<Vec<Doc>> {
         let end = columns::prefix_end(prefix);
-        let sql = match end {
-            Some(_) => {
-                "SELECT trial, id, key, body FROM read_model_doc
-                 WHERE ledger = $1 AND model = $2 AND generation = $3 AND trial = $4
-                     AND id >= $5 AND id IS DISTINCT FROM $6 AND id < $8 ORDER BY id LIMIT $7"
-            }
-            None => {
-                "SELECT trial, id, key, body FROM read_model_doc
-                 WHERE ledger = $1 AND model = $2 AND generation = $3 AND trial = $4
-                     AND id >= $5 AND id IS DISTINCT FROM $6 ORDER BY id LIMIT $7"
-            }
-        };
-        let mut query = sqlx::query_as(sql)
+        let page = if end.is_some() { page!("AND id < $9") } else { page!("") };
+        let mut docs = query_as(page)
             .bind(self.ledger)
             .bind(model)
             .bind(i64::from(generation))
             .bind(trial.as_str())
             .bind(after.map_or(prefix, |after| after.max(prefix)))
             .bind(after)
-            .bind(i64::from(limit));
+            .bind(i64::from(limit))
+            .bind(page_bytes());
         if let Some(end) = end {
-            query = query.bind(end);
+            docs = docs.bind(end);
         }
-        query.fetch_all(&self.pool).await.map_err(failed)?.into_iter().map(columns::doc).collect()
+        self.all(docs).await?.into_iter().map(columns::doc).collect()
     }
 
     async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>> {
-        let mut tx = self.begin().await?;
-        let stands: Option<i64> = sqlx::query_scalar(
+        let mut session = self.session().await?;
+        session.begin().await?;
+        let stands = query_as(
             "SELECT position FROM read_model WHERE ledger = $1 AND model = $2 AND generation = $3 FOR UPDATE",
         )
         .bind(self.ledger)
         .bind(model)
-        .bind(i64::from(generation))
-        .fetch_optional(&mut *tx)
-        .await
-        .map_err(failed)?;
-        if stands != Some(signed(position)?) {
+        .bind(i64::from(generation));
+        if session.optional(stands).await? != Some((signed(position)?,)) {
             return Err(gone(model, generation));
         }
-        Ok(Box::new(Folding { tx, ledger: self.ledger, model: model.to_owned(), generation, whole: true }))
+        Ok(Box::new(Folding {
+            session,
+            ledger: self.ledger,
+            model: model.to_owned(),
+            generation,
+            whole: true,
+        }))
     }
 }
 
 impl PostgresStore {
     /// Removes the documents of generations that are gone.
     async fn remove_orphans(&self, model: &str) -> Result<()> {
-        let orphans: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT generation FROM read_model_doc WHERE ledger = $1 AND model = $2
-                 AND generation NOT IN (SELECT generation FROM read_model WHERE ledger = $1 AND model = $2)",
-        )
-        .bind(self.ledger)
-        .bind(model)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed)?;
-        for generation in orphans {
+        let mut before = 0;
+        while let Some(generation) = self.generation_after(model, before).await? {
             while self.remove_some(model, generation).await? {}
+            before = generation;
         }
         Ok(())
     }
 
-    /// Removes some documents of a generation that is gone, and says whether there may be more.
+    /// The next generation that has documents: one step through the index, however many they are.
+    async fn generation_after(&self, model: &str, before: i64) -> Result<Option<i64>> {
+        let next = query_as(
+            "SELECT generation FROM read_model_doc WHERE ledger = $1 AND model = $2 AND generation > $3
+             ORDER BY generation LIMIT 1",
+        )
+        .bind(self.ledger)
+        .bind(model)
+        .bind(before);
+        Ok(self.optional(next).await?.map(|(generation,)| generation))
+    }
+
+    /// Removes some documents of a generation, provided that it is gone, and says whether there may be more.
     async fn remove_some(&self, model: &str, generation: i64) -> Result<bool> {
         // With its documents gone the generation's number is free; a new one that takes it keeps its own.
-        let removed = sqlx::query(
-            "DELETE FROM read_model_doc WHERE ledger = $1 AND model = $2 AND generation = $3 AND (trial, id) IN (
-                 SELECT trial, id FROM read_model_doc WHERE ledger = $1 AND model = $2 AND generation = $3 LIMIT $4)
+        let remove = query(
+            "DELETE FROM read_model_doc WHERE ctid = ANY (ARRAY (
+                 SELECT ctid FROM read_model_doc WHERE ledger = $1 AND model = $2 AND generation = $3 LIMIT $4))
              AND NOT EXISTS (SELECT 1 FROM read_model WHERE ledger = $1 AND model = $2 AND generation = $3)",
         )
         .bind(self.ledger)
         .bind(model)
         .bind(generation)
-        .bind(DROPPED)
-        .execute(&self.pool)
-        .await
-        .map_err(failed)?;
-        Ok(removed.rows_affected() > 0)
+        .bind(DROPPED);
+        Ok(self.execute(remove).await? > 0)
     }
 }
 
@@ -191,7 +195,7 @@ fn gone(model: &str, generation: u32) -> StoreError {
 }
 
 struct Folding {
-    tx: Transaction<'static, Postgres>,
+    session: Session,
     ledger: i16,
     model: String,
     generation: u32,
@@ -207,7 +211,7 @@ impl ModelTx for Folding {
         let docs: HashMap<_, _> =
             docs.iter().map(|doc| ((doc.trial.as_str(), doc.id.as_str()), doc)).collect();
         let docs: Vec<_> = docs.into_values().collect();
-        sqlx::query(
+        let put = query(
             "INSERT INTO read_model_doc (ledger, model, generation, trial, id, key, body)
              SELECT $1, $2, $3, * FROM UNNEST($4::TEXT[], $5::TEXT[], $6::UUID[], $7::BYTEA[])
              ON CONFLICT (ledger, model, generation, trial, id)
@@ -219,10 +223,8 @@ impl ModelTx for Folding {
         .bind(each(&docs, |doc| doc.trial.as_str()))
         .bind(each(&docs, |doc| doc.id.as_str()))
         .bind(each(&docs, |doc| doc.key))
-        .bind(each(&docs, |doc| doc.body.as_slice()))
-        .execute(&mut *self.tx)
-        .await
-        .map_err(failed)?;
+        .bind(each(&docs, |doc| doc.body.as_slice()));
+        self.session.execute(put).await?;
         self.whole = true;
         Ok(())
     }
@@ -231,16 +233,13 @@ impl ModelTx for Folding {
         if !self.whole {
             return Err(StoreError::Refused("a put of this transaction failed".into()));
         }
-        sqlx::query(
-            "UPDATE read_model SET position = $4 WHERE ledger = $1 AND model = $2 AND generation = $3",
-        )
-        .bind(self.ledger)
-        .bind(self.model.as_str())
-        .bind(i64::from(self.generation))
-        .bind(signed(position)?)
-        .execute(&mut *self.tx)
-        .await
-        .map_err(failed)?;
-        self.tx.commit().await.map_err(failed)
+        let moved =
+            query("UPDATE read_model SET position = $4 WHERE ledger = $1 AND model = $2 AND generation = $3")
+                .bind(self.ledger)
+                .bind(self.model.as_str())
+                .bind(i64::from(self.generation))
+                .bind(signed(position)?);
+        self.session.execute(moved).await?;
+        self.session.commit().await
     }
 }

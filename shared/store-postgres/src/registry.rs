@@ -1,20 +1,20 @@
 //! Jobs, tokens and wrapped data keys.
 
 use async_trait::async_trait;
+use sqlx::{query, query_as};
 use trialseal_record::ids::Scope;
 use trialseal_store::{JobRow, Jobs, StoreError, TokenRow, Tokens, columns};
 use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
 
 use crate::PostgresStore;
-use crate::error::failed;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 #[async_trait]
 impl Jobs for PostgresStore {
     async fn put_job(&self, job: &JobRow) -> Result<()> {
-        sqlx::query(
+        let put = query(
             "INSERT INTO job (ledger, id, kind, trial, actor, ended, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)
              ON CONFLICT (ledger, id) DO UPDATE SET kind = excluded.kind, trial = excluded.trial,
                  actor = excluded.actor, ended = excluded.ended, detail = excluded.detail",
@@ -25,41 +25,33 @@ impl Jobs for PostgresStore {
         .bind(job.trial.as_str())
         .bind(job.actor.as_str())
         .bind(job.ended)
-        .bind(job.detail.as_slice())
-        .execute(&self.pool)
-        .await
-        .map_err(failed)?;
-        Ok(())
+        .bind(job.detail.as_slice());
+        self.execute(put).await.map(|_| ())
     }
 
     async fn job(&self, id: Uuid) -> Result<Option<JobRow>> {
-        let row = sqlx::query_as(
-            "SELECT id, kind, trial, actor, ended, detail FROM job WHERE ledger = $1 AND id = $2",
-        )
-        .bind(self.ledger)
-        .bind(id)
-        .fetch_optional(&self.pool)
-        .await;
-        row.map_err(failed)?.map(columns::job).transpose()
+        let row =
+            query_as("SELECT id, kind, trial, actor, ended, detail FROM job WHERE ledger = $1 AND id = $2")
+                .bind(self.ledger)
+                .bind(id);
+        self.optional(row).await?.map(columns::job).transpose()
     }
 
     async fn open_jobs(&self, kind: &str) -> Result<Vec<JobRow>> {
-        let rows = sqlx::query_as(
+        let rows = query_as(
             "SELECT id, kind, trial, actor, ended, detail FROM job
              WHERE ledger = $1 AND kind = $2 AND NOT ended ORDER BY id",
         )
         .bind(self.ledger)
-        .bind(kind)
-        .fetch_all(&self.pool)
-        .await;
-        rows.map_err(failed)?.into_iter().map(columns::job).collect()
+        .bind(kind);
+        self.all(rows).await?.into_iter().map(columns::job).collect()
     }
 }
 
 #[async_trait]
 impl Tokens for PostgresStore {
     async fn add_token(&self, token: &TokenRow) -> Result<()> {
-        sqlx::query(
+        let add = query(
             "INSERT INTO token (ledger, hash, actor, role, organisation, source_system, trials, revoked)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
@@ -70,41 +62,32 @@ impl Tokens for PostgresStore {
         .bind(token.organisation.as_str())
         .bind(token.source_system.as_deref())
         .bind(columns::trials_column(token.trials.as_deref()))
-        .bind(token.revoked)
-        .execute(&self.pool)
-        .await
-        .map_err(failed)?;
-        Ok(())
+        .bind(token.revoked);
+        self.execute(add).await.map(|_| ())
     }
 
     async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let row = sqlx::query_as(
+        let row = query_as(
             "SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token WHERE ledger = $1 AND hash = $2",
         )
         .bind(self.ledger)
-        .bind(hash.as_slice())
-        .fetch_optional(&self.pool)
-        .await;
-        row.map_err(failed)?.map(columns::token).transpose()
+        .bind(hash.as_slice());
+        self.optional(row).await?.map(columns::token).transpose()
     }
 
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool> {
-        let revoked = sqlx::query("UPDATE token SET revoked = TRUE WHERE ledger = $1 AND hash = $2")
+        let revoke = query("UPDATE token SET revoked = TRUE WHERE ledger = $1 AND hash = $2")
             .bind(self.ledger)
-            .bind(hash.as_slice())
-            .execute(&self.pool)
-            .await;
-        Ok(revoked.map_err(failed)?.rows_affected() > 0)
+            .bind(hash.as_slice());
+        Ok(self.execute(revoke).await? > 0)
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
-        let rows = sqlx::query_as(
+        let rows = query_as(
             "SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token WHERE ledger = $1 ORDER BY actor, hash",
         )
-        .bind(self.ledger)
-        .fetch_all(&self.pool)
-        .await;
-        rows.map_err(failed)?.into_iter().map(columns::token).collect()
+        .bind(self.ledger);
+        self.all(rows).await?.into_iter().map(columns::token).collect()
     }
 }
 
@@ -115,17 +98,11 @@ impl DataKeys for PostgresStore {
     }
 
     async fn data_key(&self, id: Uuid) -> Result<Option<WrappedKey>, KeyStoreError> {
-        let row =
-            sqlx::query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND id = $2")
-                .bind(self.ledger)
-                .bind(id)
-                .fetch_optional(&self.pool)
-                .await;
-        row.map_err(failed).and_then(|row| row.map(columns::data_key).transpose()).map_err(key_store)
+        self.key(id).await.map_err(key_store)
     }
 
     async fn add_data_key(&self, key: &WrappedKey) -> Result<WrappedKey, KeyStoreError> {
-        sqlx::query(
+        let add = query(
             "INSERT INTO data_key (ledger, id, scope, master, wrapped) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (ledger, scope) DO NOTHING",
         )
@@ -133,25 +110,27 @@ impl DataKeys for PostgresStore {
         .bind(key.id)
         .bind(key.scope.to_string())
         .bind(key.master.as_str())
-        .bind(key.wrapped.as_slice())
-        .execute(&self.pool)
-        .await
-        .map_err(|error| key_store(failed(error)))?;
+        .bind(key.wrapped.as_slice());
+        self.execute(add).await.map_err(key_store)?;
         let stored = self.key_of(&key.scope).await.map_err(key_store)?;
         stored.ok_or_else(|| KeyStoreError("the key was removed as soon as it was added".into()))
     }
 }
 
 impl PostgresStore {
+    async fn key(&self, id: Uuid) -> Result<Option<WrappedKey>> {
+        let row = query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND id = $2")
+            .bind(self.ledger)
+            .bind(id);
+        self.optional(row).await?.map(columns::data_key).transpose()
+    }
+
     async fn key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>> {
-        let row = sqlx::query_as(
-            "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND scope = $2",
-        )
-        .bind(self.ledger)
-        .bind(scope.to_string())
-        .fetch_optional(&self.pool)
-        .await;
-        row.map_err(failed)?.map(columns::data_key).transpose()
+        let row =
+            query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND scope = $2")
+                .bind(self.ledger)
+                .bind(scope.to_string());
+        self.optional(row).await?.map(columns::data_key).transpose()
     }
 }
 

@@ -1,12 +1,12 @@
 //! Seals, sealed heads, tree nodes, checkpoints and notes.
 
 use async_trait::async_trait;
+use sqlx::{query, query_as};
 use trialseal_record::ids::TrialId;
 use trialseal_seal::hash::Hash;
 use trialseal_store::columns::{self, gap_free, signed};
 use trialseal_store::{LeafRow, LedgerHead, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, TreeName};
 
-use crate::error::failed;
 use crate::record::{LEAVES, all, each, leaves};
 use crate::{Locked, PostgresStore};
 
@@ -17,62 +17,54 @@ impl Seals for PostgresStore {
     }
 
     async fn seals(&self, from: u64, limit: u32) -> Result<Vec<SealRow>> {
-        let rows = sqlx::query_as(
+        let seals = query_as(
             "SELECT number, entry, leaf, sealed, time FROM seal
              WHERE ledger = $1 AND number >= $2 ORDER BY number LIMIT $3",
         )
         .bind(self.ledger)
         .bind(signed(from)?)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await;
-        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::seal).collect();
-        gap_free("seals", from, rows?, |seal| seal.number)
+        .bind(i64::from(limit));
+        let seals: Result<_> = self.all(seals).await?.into_iter().map(columns::seal).collect();
+        gap_free("seals", from, seals?, |seal| seal.number)
     }
 
     async fn seal_covering(&self, trial: &TrialId, trialseq: u64) -> Result<Option<u64>> {
         // Sizes grow from seal to seal, so the least size beyond the event is that of the first seal.
-        let seal = sqlx::query_scalar(
+        let seal = query_as(
             "SELECT seal FROM sealed_head WHERE ledger = $1 AND trial = $2 AND size > $3 ORDER BY size LIMIT 1",
         )
         .bind(self.ledger)
         .bind(trial.as_str())
-        .bind(signed(trialseq)?)
-        .fetch_optional(&self.pool)
-        .await;
-        seal.map_err(failed)?.map(columns::number).transpose()
+        .bind(signed(trialseq)?);
+        self.optional(seal).await?.map(|(seal,)| columns::number(seal)).transpose()
     }
 
     async fn sealed_head(&self, trial: &TrialId, seal: u64) -> Result<Option<SealedHead>> {
-        let row = sqlx::query_as(
+        let head = query_as(
             "SELECT trial, seal, size, root FROM sealed_head
              WHERE ledger = $1 AND trial = $2 AND seal <= $3 ORDER BY seal DESC LIMIT 1",
         )
         .bind(self.ledger)
         .bind(trial.as_str())
-        .bind(signed(seal)?)
-        .fetch_optional(&self.pool)
-        .await;
-        row.map_err(failed)?.map(columns::sealed_head).transpose()
+        .bind(signed(seal)?);
+        self.optional(head).await?.map(columns::sealed_head).transpose()
     }
 
     async fn sealed_heads(&self, seal: u64) -> Result<Vec<SealedHead>> {
         // One look-up a trial, however many seals there are.
-        let rows = sqlx::query_as(
-            "SELECT h.trial, h.seal, h.size, h.root FROM trial AS t
-             JOIN sealed_head AS h ON h.ledger = t.ledger AND h.trial = t.trial AND h.seal =
-                 (SELECT max(seal) FROM sealed_head WHERE ledger = t.ledger AND trial = t.trial AND seal <= $2)
+        let heads = query_as(
+            "SELECT x.* FROM trial AS t CROSS JOIN LATERAL (
+                 SELECT trial, seal, size, root FROM sealed_head
+                 WHERE ledger = $1 AND trial = t.trial AND seal <= $2 ORDER BY seal DESC LIMIT 1) AS x
              WHERE t.ledger = $1 ORDER BY t.trial",
         )
         .bind(self.ledger)
-        .bind(signed(seal)?)
-        .fetch_all(&self.pool)
-        .await;
-        rows.map_err(failed)?.into_iter().map(columns::sealed_head).collect()
+        .bind(signed(seal)?);
+        self.all(heads).await?.into_iter().map(columns::sealed_head).collect()
     }
 
     async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>> {
-        let rows: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        let nodes = query_as(
             "SELECT place, hash FROM tree_node
              WHERE ledger = $1 AND tree = $2 AND level = $3 AND place >= $4 ORDER BY place LIMIT $5",
         )
@@ -80,63 +72,58 @@ impl Seals for PostgresStore {
         .bind(tree.as_str())
         .bind(i16::from(level))
         .bind(signed(from)?)
-        .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed)?;
-        columns::nodes(tree, level, from, rows)
+        .bind(i64::from(limit));
+        columns::nodes(tree, level, from, self.all(nodes).await?)
     }
 
     async fn put_checkpoint(&self, size: u64, note: &[u8]) -> Result<Vec<u8>> {
         // One statement decides; what it stored, or found, never changes afterwards.
-        sqlx::query(
+        let put = query(
             "INSERT INTO checkpoint (ledger, size, note) VALUES ($1, $2, $3) ON CONFLICT (ledger, size) DO NOTHING",
         )
         .bind(self.ledger)
         .bind(signed(size)?)
-        .bind(note)
-        .execute(&self.pool)
-        .await
-        .map_err(failed)?;
-        let stored = sqlx::query_scalar("SELECT note FROM checkpoint WHERE ledger = $1 AND size = $2");
-        stored.bind(self.ledger).bind(signed(size)?).fetch_one(&self.pool).await.map_err(failed)
+        .bind(note);
+        self.execute(put).await?;
+        let stored = query_as("SELECT note FROM checkpoint WHERE ledger = $1 AND size = $2");
+        let (stored,) = self.one(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        Ok(stored)
     }
 
     async fn checkpoint(&self, size: u64) -> Result<Option<Vec<u8>>> {
-        let stored = sqlx::query_scalar("SELECT note FROM checkpoint WHERE ledger = $1 AND size = $2");
-        stored.bind(self.ledger).bind(signed(size)?).fetch_optional(&self.pool).await.map_err(failed)
+        let stored = query_as("SELECT note FROM checkpoint WHERE ledger = $1 AND size = $2");
+        let stored = self.optional(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        Ok(stored.map(|(note,)| note))
     }
 
     async fn newest_checkpoint(&self) -> Result<Option<(u64, Vec<u8>)>> {
-        let row =
-            sqlx::query_as("SELECT size, note FROM checkpoint WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
-        let row = row.bind(self.ledger).fetch_optional(&self.pool).await.map_err(failed)?;
-        row.map(columns::sized_note).transpose()
+        let newest =
+            query_as("SELECT size, note FROM checkpoint WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
+        self.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
     }
 
     async fn put_note(&self, size: u64, note: &[u8]) -> Result<Vec<u8>> {
-        sqlx::query(
+        let put = query(
             "INSERT INTO note (ledger, size, note) VALUES ($1, $2, $3) ON CONFLICT (ledger, size) DO NOTHING",
         )
         .bind(self.ledger)
         .bind(signed(size)?)
-        .bind(note)
-        .execute(&self.pool)
-        .await
-        .map_err(failed)?;
-        let stored = sqlx::query_scalar("SELECT note FROM note WHERE ledger = $1 AND size = $2");
-        stored.bind(self.ledger).bind(signed(size)?).fetch_one(&self.pool).await.map_err(failed)
+        .bind(note);
+        self.execute(put).await?;
+        let stored = query_as("SELECT note FROM note WHERE ledger = $1 AND size = $2");
+        let (stored,) = self.one(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        Ok(stored)
     }
 
     async fn note(&self, size: u64) -> Result<Option<Vec<u8>>> {
-        let stored = sqlx::query_scalar("SELECT note FROM note WHERE ledger = $1 AND size = $2");
-        stored.bind(self.ledger).bind(signed(size)?).fetch_optional(&self.pool).await.map_err(failed)
+        let stored = query_as("SELECT note FROM note WHERE ledger = $1 AND size = $2");
+        let stored = self.optional(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        Ok(stored.map(|(note,)| note))
     }
 
     async fn newest_note(&self) -> Result<Option<(u64, Vec<u8>)>> {
-        let row = sqlx::query_as("SELECT size, note FROM note WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
-        let row = row.bind(self.ledger).fetch_optional(&self.pool).await.map_err(failed)?;
-        row.map(columns::sized_note).transpose()
+        let newest = query_as("SELECT size, note FROM note WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
+        self.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
     }
 }
 
@@ -147,64 +134,29 @@ impl SealTx for Locked {
     }
 
     async fn leaves_from_position(&mut self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
-        let rows = sqlx::query_as(LEAVES)
-            .bind(self.ledger)
-            .bind(signed(from)?)
-            .bind(i64::from(limit))
-            .fetch_all(&mut *self.tx)
-            .await;
-        leaves(from, rows.map_err(failed)?)
+        let rows = query_as(LEAVES).bind(self.ledger).bind(signed(from)?).bind(i64::from(limit));
+        leaves(from, self.session.all(rows).await?)
     }
 
     async fn write(&mut self, write: &SealWrite) -> Result<()> {
         self.whole = false;
-        let (ledger, seal) = (self.ledger, &write.seal);
-        sqlx::query(
-            "INSERT INTO seal (ledger, number, entry, leaf, sealed, time) VALUES ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(ledger)
-        .bind(signed(seal.number)?)
-        .bind(seal.entry.as_slice())
-        .bind(seal.leaf.as_bytes().as_slice())
-        .bind(signed(seal.sealed)?)
-        .bind(seal.time.micros())
-        .execute(&mut *self.tx)
-        .await
-        .map_err(failed)?;
-
-        sqlx::query(
-            "INSERT INTO sealed_head (ledger, trial, seal, size, root)
-             SELECT $1, * FROM UNNEST($2::TEXT[], $3::BIGINT[], $4::BIGINT[], $5::BYTEA[])",
-        )
-        .bind(ledger)
-        .bind(each(&write.heads, |row| row.trial.as_str()))
-        .bind(all(&write.heads, |row| signed(row.seal))?)
-        .bind(all(&write.heads, |row| signed(row.size))?)
-        .bind(each(&write.heads, |row| row.root.as_bytes().as_slice()))
-        .execute(&mut *self.tx)
-        .await
-        .map_err(failed)?;
-        sqlx::query(
-            "INSERT INTO tree_node (ledger, tree, level, place, hash)
-             SELECT $1, * FROM UNNEST($2::TEXT[], $3::SMALLINT[], $4::BIGINT[], $5::BYTEA[])",
-        )
-        .bind(ledger)
-        .bind(each(&write.nodes, |row| row.tree.as_str()))
-        .bind(each(&write.nodes, |row| i16::from(row.level)))
-        .bind(all(&write.nodes, |row| signed(row.index))?)
-        .bind(each(&write.nodes, |row| row.hash.as_bytes().as_slice()))
-        .execute(&mut *self.tx)
-        .await
-        .map_err(failed)?;
-        sqlx::query("UPDATE ledger SET seal = $2, seal_leaf = $3, sealed = $4, time = $5 WHERE ledger = $1")
-            .bind(ledger)
+        let SealWrite { seal, heads, nodes } = write;
+        let write = query(WRITE)
+            .bind(self.ledger)
             .bind(signed(seal.number)?)
+            .bind(seal.entry.as_slice())
             .bind(seal.leaf.as_bytes().as_slice())
             .bind(signed(seal.sealed)?)
             .bind(seal.time.micros())
-            .execute(&mut *self.tx)
-            .await
-            .map_err(failed)?;
+            .bind(each(heads, |row| row.trial.as_str()))
+            .bind(all(heads, |row| signed(row.seal))?)
+            .bind(all(heads, |row| signed(row.size))?)
+            .bind(each(heads, |row| row.root.as_bytes().as_slice()))
+            .bind(each(nodes, |row| row.tree.as_str()))
+            .bind(each(nodes, |row| i16::from(row.level)))
+            .bind(all(nodes, |row| signed(row.index))?)
+            .bind(each(nodes, |row| row.hash.as_bytes().as_slice()));
+        self.session.execute(write).await?;
         self.whole = true;
         Ok(())
     }
@@ -213,3 +165,15 @@ impl SealTx for Locked {
         Self::commit(*self).await
     }
 }
+
+/// A seal in one statement, as a batch of events is.
+const WRITE: &str = "WITH heads AS (
+    INSERT INTO sealed_head (ledger, trial, seal, size, root)
+    SELECT $1, * FROM UNNEST($7::TEXT[], $8::BIGINT[], $9::BIGINT[], $10::BYTEA[])
+), nodes AS (
+    INSERT INTO tree_node (ledger, tree, level, place, hash)
+    SELECT $1, * FROM UNNEST($11::TEXT[], $12::SMALLINT[], $13::BIGINT[], $14::BYTEA[])
+), seal AS (
+    INSERT INTO seal (ledger, number, entry, leaf, sealed, time) VALUES ($1, $2, $3, $4, $5, $6)
+)
+UPDATE ledger SET seal = $2, seal_leaf = $4, sealed = $5, time = $6 WHERE ledger = $1";

@@ -9,9 +9,27 @@ use trialseal_store::{Doc, ModelRow, ModelTx, Models, Result, StoreError};
 use crate::SqliteStore;
 use crate::error::failed;
 use crate::insert::insert;
+use crate::record::page_bytes;
 
 /// Documents of a dropped generation that are removed in one statement, so that appends get their turn in between.
 const DROPPED: u32 = 2_000;
+
+/// A page of documents, as pages of events are made; `$until` may leave out what comes after a prefix.
+macro_rules! page {
+    ($until:literal) => {
+        concat!(
+            "SELECT trial, id, key, body FROM read_model_doc
+             WHERE ledger = ?1 AND model = ?2 AND generation = ?3 AND trial = ?4 AND id >= ?5 AND id IS NOT ?6 ",
+            $until,
+            " ORDER BY id LIMIT (SELECT count(*) FROM (
+                 SELECT sum(bytes) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
+                     SELECT id, length(body) AS bytes FROM read_model_doc
+                     WHERE ledger = ?1 AND model = ?2 AND generation = ?3 AND trial = ?4 AND id >= ?5 AND id IS NOT ?6 ",
+            $until,
+            " ORDER BY id LIMIT ?7)) WHERE before < ?8)"
+        )
+    };
+}
 
 #[async_trait]
 impl Models for SqliteStore {
@@ -102,26 +120,16 @@ impl Models for SqliteStore {
         limit: u32,
     ) -> Result<Vec<Doc>> {
         let end = columns::prefix_end(prefix);
-        let sql = match end {
-            Some(_) => {
-                "SELECT trial, id, key, body FROM read_model_doc
-                 WHERE ledger = ?1 AND model = ?2 AND generation = ?3 AND trial = ?4
-                     AND id >= ?5 AND id IS NOT ?6 AND id < ?8 ORDER BY id LIMIT ?7"
-            }
-            None => {
-                "SELECT trial, id, key, body FROM read_model_doc
-                 WHERE ledger = ?1 AND model = ?2 AND generation = ?3 AND trial = ?4
-                     AND id >= ?5 AND id IS NOT ?6 ORDER BY id LIMIT ?7"
-            }
-        };
-        let mut query = sqlx::query_as(sql)
+        let page = if end.is_some() { page!("AND id < ?9") } else { page!("") };
+        let mut query = sqlx::query_as(page)
             .bind(self.ledger)
             .bind(model)
             .bind(generation)
             .bind(trial.as_str())
             .bind(after.map_or(prefix, |after| after.max(prefix)))
             .bind(after)
-            .bind(limit);
+            .bind(limit)
+            .bind(page_bytes());
         if let Some(end) = end {
             query = query.bind(end);
         }
@@ -149,22 +157,24 @@ impl Models for SqliteStore {
 impl SqliteStore {
     /// Removes the documents of generations that are gone.
     async fn remove_orphans(&self, model: &str) -> Result<()> {
-        let orphans: Vec<i64> = sqlx::query_scalar(
-            "SELECT DISTINCT generation FROM read_model_doc WHERE ledger = ?1 AND model = ?2
-                 AND generation NOT IN (SELECT generation FROM read_model WHERE ledger = ?1 AND model = ?2)",
-        )
-        .bind(self.ledger)
-        .bind(model)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(failed)?;
-        for generation in orphans {
+        let mut before = 0;
+        while let Some(generation) = self.generation_after(model, before).await? {
             while self.remove_some(model, generation).await? {}
+            before = generation;
         }
         Ok(())
     }
 
-    /// Removes some documents of a generation that is gone, and says whether there may be more.
+    /// The next generation that has documents: one step through the index, however many they are.
+    async fn generation_after(&self, model: &str, before: i64) -> Result<Option<i64>> {
+        let next = sqlx::query_scalar(
+            "SELECT generation FROM read_model_doc WHERE ledger = ?1 AND model = ?2 AND generation > ?3
+             ORDER BY generation LIMIT 1",
+        );
+        next.bind(self.ledger).bind(model).bind(before).fetch_optional(&self.readers).await.map_err(failed)
+    }
+
+    /// Removes some documents of a generation, provided that it is gone, and says whether there may be more.
     async fn remove_some(&self, model: &str, generation: i64) -> Result<bool> {
         // With its documents gone the generation's number is free; a new one that takes it keeps its own.
         let removed = sqlx::query(

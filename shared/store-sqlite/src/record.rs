@@ -1,17 +1,44 @@
 //! Events, commands and natural keys.
 
 use async_trait::async_trait;
+use sqlx::SqliteExecutor;
 use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_seal::hash::Hash;
-use trialseal_store::columns::{self, gap_free, signed};
+use trialseal_store::columns::{self, EventColumns, LeafColumns, gap_free, signed};
 use trialseal_store::{
-    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, Result, StreamVersion,
-    WriteBatch,
+    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, PAGE_BYTES, Result,
+    StoreError, StreamVersion, WriteBatch,
 };
 
 use crate::error::failed;
 use crate::insert::insert;
 use crate::{Locked, SqliteStore};
+
+/// A page of events: those of `$of` in the order of `$place`, from place `?2` on, up to `?3`, until their bodies have
+/// `?4` bytes. How many these are is counted first, by the bodies' lengths, which SQLite knows without reading them.
+macro_rules! page {
+    ($of:literal, $place:literal) => {
+        concat!(
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event WHERE ",
+            $of,
+            " AND ",
+            $place,
+            " >= ?2 ORDER BY ",
+            $place,
+            " LIMIT (SELECT count(*) FROM (
+                 SELECT sum(bytes) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
+                     SELECT ",
+            $place,
+            " AS place, length(body) AS bytes FROM event WHERE ",
+            $of,
+            " AND ",
+            $place,
+            " >= ?2 ORDER BY ",
+            $place,
+            " LIMIT ?3)) WHERE before < ?4)"
+        )
+    };
+}
 
 #[async_trait]
 impl Events for SqliteStore {
@@ -50,32 +77,27 @@ impl Events for SqliteStore {
     }
 
     async fn since_position(&self, from: u64, limit: u32) -> Result<Vec<EventRow>> {
-        let rows = sqlx::query_as(
-            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event
-             WHERE ledger = ?1 AND position >= ?2 ORDER BY position LIMIT ?3",
-        )
-        .bind(self.ledger)
-        .bind(signed(from)?)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await;
-        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::event).collect();
-        gap_free("events", from, rows?, |event| event.position)
+        let rows = sqlx::query_as(page!("row < ((?1 + 1) << 40)", "row"))
+            .bind(self.ledger)
+            .bind(row(self.ledger, from)?)
+            .bind(limit)
+            .bind(page_bytes())
+            .fetch_all(&self.readers)
+            .await;
+        events("events", from, rows.map_err(failed)?, |event| event.position)
     }
 
     async fn of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<EventRow>> {
-        let rows = sqlx::query_as(
-            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event
-             WHERE ledger = ?1 AND trial = ?2 AND trialseq >= ?3 ORDER BY trialseq LIMIT ?4",
-        )
-        .bind(self.ledger)
-        .bind(trial.as_str())
-        .bind(signed(from)?)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await;
-        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::event).collect();
-        gap_free(&format!("events of trial {trial}"), from, rows?, |event| event.trialseq)
+        let rows = sqlx::query_as(page!("ledger = ?1 AND trial = ?5", "trialseq"))
+            .bind(self.ledger)
+            .bind(signed(from)?)
+            .bind(limit)
+            .bind(page_bytes())
+            .bind(trial.as_str())
+            .fetch_all(&self.readers)
+            .await;
+        let what = format!("events of trial {trial}");
+        events(&what, from, rows.map_err(failed)?, |event| event.trialseq)
     }
 
     async fn of_stream(
@@ -85,33 +107,25 @@ impl Events for SqliteStore {
         from: u64,
         limit: u32,
     ) -> Result<Vec<EventRow>> {
-        let rows = sqlx::query_as(
-            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event
-             WHERE ledger = ?1 AND trial = ?2 AND stream = ?3 AND streamseq >= ?4 ORDER BY streamseq LIMIT ?5",
-        )
-        .bind(self.ledger)
-        .bind(trial.as_str())
-        .bind(stream.to_string())
-        .bind(signed(from)?)
-        .bind(limit)
-        .fetch_all(&self.readers)
-        .await;
-        let rows: Result<_> = rows.map_err(failed)?.into_iter().map(columns::event).collect();
-        gap_free(&format!("events of {stream} of trial {trial}"), from, rows?, |event| event.streamseq)
-    }
-
-    async fn leaves_from_position(&self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
-        let rows = sqlx::query_as(LEAVES)
+        let rows = sqlx::query_as(page!("ledger = ?1 AND trial = ?5 AND stream = ?6", "streamseq"))
             .bind(self.ledger)
             .bind(signed(from)?)
             .bind(limit)
+            .bind(page_bytes())
+            .bind(trial.as_str())
+            .bind(stream.to_string())
             .fetch_all(&self.readers)
             .await;
-        leaves(from, rows.map_err(failed)?)
+        let what = format!("events of {stream} of trial {trial}");
+        events(&what, from, rows.map_err(failed)?, |event| event.streamseq)
+    }
+
+    async fn leaves_from_position(&self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
+        leaves(&self.readers, self.ledger, from, limit).await
     }
 
     async fn leaves_of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<Hash>> {
-        let rows: Vec<columns::LeafColumns> = sqlx::query_as(
+        let rows: Vec<LeafColumns> = sqlx::query_as(
             "SELECT position, trial, trialseq, leaf FROM event
              WHERE ledger = ?1 AND trial = ?2 AND trialseq >= ?3 ORDER BY trialseq LIMIT ?4",
         )
@@ -140,12 +154,48 @@ impl Events for SqliteStore {
     }
 }
 
-pub(crate) const LEAVES: &str = "SELECT position, trial, trialseq, leaf FROM event
-    WHERE ledger = ?1 AND position >= ?2 ORDER BY position LIMIT ?3";
-
-pub(crate) fn leaves(from: u64, rows: Vec<columns::LeafColumns>) -> Result<Vec<LeafRow>> {
+/// Leaves from a position on.
+pub(crate) async fn leaves<'e>(
+    reader: impl SqliteExecutor<'e>,
+    ledger: i64,
+    from: u64,
+    limit: u32,
+) -> Result<Vec<LeafRow>> {
+    let rows: Vec<LeafColumns> = sqlx::query_as(
+        "SELECT position, trial, trialseq, leaf FROM event
+         WHERE row < ((?1 + 1) << 40) AND row >= ?2 ORDER BY row LIMIT ?3",
+    )
+    .bind(ledger)
+    .bind(row(ledger, from)?)
+    .bind(limit)
+    .fetch_all(reader)
+    .await
+    .map_err(failed)?;
     let rows: Result<_> = rows.into_iter().map(columns::leaf).collect();
     gap_free("events", from, rows?, |row: &LeafRow| row.position)
+}
+
+fn events(
+    what: &str,
+    from: u64,
+    rows: Vec<EventColumns>,
+    place: impl Fn(&EventRow) -> u64,
+) -> Result<Vec<EventRow>> {
+    let rows: Result<_> = rows.into_iter().map(columns::event).collect();
+    gap_free(what, from, rows?, place)
+}
+
+/// Ledger and position in one number, as `event.row` holds them.
+fn row(ledger: i64, position: u64) -> Result<i64> {
+    match signed(position)? {
+        position if position >> 40 == 0 => Ok((ledger << 40) | position),
+        _ => Err(StoreError::Refused("a position above 2^40 − 1".into())),
+    }
+}
+
+/// [`PAGE_BYTES`] as a statement takes it.
+pub(crate) fn page_bytes() -> i64 {
+    i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX)
 }
 
 #[async_trait]
@@ -258,19 +308,20 @@ impl Locked {
     async fn write_events(&mut self, events: &[EventRow]) -> Result<()> {
         let ledger = self.ledger;
         let into = "INSERT INTO event
-            (ledger, position, trial, trialseq, stream, streamseq, leaf, header, key, body)";
-        insert(&mut self.tx, (into, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ""), events, |statement, row| {
+            (row, ledger, position, trial, trialseq, stream, streamseq, leaf, header, key, body)";
+        insert(&mut self.tx, (into, "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", ""), events, |statement, event| {
             Ok(statement
+                .bind(row(ledger, event.position)?)
                 .bind(ledger)
-                .bind(signed(row.position)?)
-                .bind(row.trial.as_str())
-                .bind(signed(row.trialseq)?)
-                .bind(row.stream.to_string())
-                .bind(signed(row.streamseq)?)
-                .bind(row.leaf.as_bytes().as_slice())
-                .bind(row.header.as_slice())
-                .bind(row.key)
-                .bind(row.body.as_slice()))
+                .bind(signed(event.position)?)
+                .bind(event.trial.as_str())
+                .bind(signed(event.trialseq)?)
+                .bind(event.stream.to_string())
+                .bind(signed(event.streamseq)?)
+                .bind(event.leaf.as_bytes().as_slice())
+                .bind(event.header.as_slice())
+                .bind(event.key)
+                .bind(event.body.as_slice()))
         })
         .await
     }

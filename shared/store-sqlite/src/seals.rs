@@ -8,7 +8,7 @@ use trialseal_store::{LeafRow, LedgerHead, Result, SealRow, SealTx, SealWrite, S
 
 use crate::error::failed;
 use crate::insert::insert;
-use crate::record::{LEAVES, leaves};
+use crate::record::leaves;
 use crate::{Locked, SqliteStore};
 
 #[async_trait]
@@ -150,13 +150,7 @@ impl SealTx for Locked {
     }
 
     async fn leaves_from_position(&mut self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
-        let rows = sqlx::query_as(LEAVES)
-            .bind(self.ledger)
-            .bind(signed(from)?)
-            .bind(limit)
-            .fetch_all(&mut *self.tx)
-            .await;
-        leaves(from, rows.map_err(failed)?)
+        leaves(&mut *self.tx, self.ledger, from, limit).await
     }
 
     async fn write(&mut self, write: &SealWrite) -> Result<()> {

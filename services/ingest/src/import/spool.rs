@@ -28,7 +28,7 @@ const CHUNKS_WAITING: usize = 16;
 const UPLOADS: usize = 32;
 
 /// How long a sender may say nothing before the file counts as broken off.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// Endings of file names: a file that is being received, and one that is whole.
 const PART: &str = "part";

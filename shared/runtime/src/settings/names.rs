@@ -19,8 +19,11 @@ pub(super) const DATABASE_URL: Setting = (
     "sqlite",
     "`sqlite` for the embedded database in the folder, `sqlite:PATH` for one elsewhere, or `postgres://…`.",
 );
-pub(super) const DATABASE_CONNECTIONS: Setting =
-    ("TRIALSEAL_DATABASE_CONNECTIONS", "16", "Connections to the database at the most.");
+pub(super) const DATABASE_CONNECTIONS: Setting = (
+    "TRIALSEAL_DATABASE_CONNECTIONS",
+    "16",
+    "Connections to PostgreSQL at the most. Of no effect on the embedded database, which has nine.",
+);
 pub(super) const ORIGIN: Setting = (
     "TRIALSEAL_ORIGIN",
     "<chosen at the first start>",

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
 
+mod network;
+mod plans;
+
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
@@ -61,6 +64,10 @@ async fn filled(url: &str) -> PostgresStore {
     store.put_checkpoint(1, b"checkpoint").await.unwrap();
     store.put_note(1, b"note").await.unwrap();
     store
+}
+
+async fn run(session: &mut PgConnection, sql: &str) {
+    session.execute(AssertSqlSafe(sql)).await.expect(sql);
 }
 
 async fn refused(session: &mut PgConnection, sql: String, table: &str) {
@@ -148,8 +155,7 @@ async fn a_server_that_forgets_commits_is_refused() {
         let mut session = PgConnection::connect(&url).await.unwrap();
         let name: String =
             sqlx::query_scalar("SELECT current_database()").fetch_one(&mut session).await.unwrap();
-        let forget = format!("ALTER DATABASE {name} SET synchronous_commit = off");
-        session.execute(AssertSqlSafe(forget)).await.unwrap();
+        run(&mut session, &format!("ALTER DATABASE {name} SET synchronous_commit = off")).await;
         let error = PostgresStore::connect(&url, ORIGIN).await.unwrap_err();
         assert!(
             matches!(&error, StoreError::Refused(says) if says.contains("synchronous_commit")),

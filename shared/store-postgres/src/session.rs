@@ -1,0 +1,228 @@
+//! A connection on loan from the pool. Each step on it ends in time, and a connection that may not be in order does not
+//! go back.
+
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::query::{Query, QueryAs};
+use sqlx::{Connection, Error, FromRow, PgConnection, Postgres, SqlSafeStr};
+use trialseal_store::{Result, StoreError};
+
+use crate::PostgresStore;
+use crate::error::failed;
+
+/// How long a connection that lies idle is taken for alive.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long one that is asked for a sign of life may take to give it.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
+type Rows<'q, O> = QueryAs<'q, Postgres, O, PgArguments>;
+
+/// A connection, and what is under way on it.
+pub(crate) struct Session {
+    /// `None` only while it is being dropped.
+    connection: Option<PoolConnection<Postgres>>,
+    state: State,
+    patience: Duration,
+    health: Health,
+}
+
+#[derive(Clone, Copy)]
+enum State {
+    /// Nothing is under way.
+    Idle,
+    /// A transaction has begun.
+    Open,
+    /// A step has begun. Whoever goes away now leaves a connection behind of which nobody knows what it is up to.
+    Busy,
+}
+
+/// What a step needs to know to come to its end.
+#[derive(Clone, Copy)]
+struct Step {
+    before: State,
+    patience: Duration,
+}
+
+impl Session {
+    /// Begins a transaction.
+    pub(crate) async fn begin(&mut self) -> Result<()> {
+        let (connection, step) = self.step()?;
+        let begun = step.bound(sqlx::raw_sql("BEGIN").execute(connection)).await;
+        self.ended(State::Open, begun).map(|_| ())
+    }
+
+    /// Begins a transaction by two statements, BEGIN and one that must find a row, and gives that row.
+    ///
+    /// They travel together, and therefore without parameters, which saves a round trip before every batch.
+    pub(crate) async fn begin_with<O>(&mut self, statements: impl SqlSafeStr) -> Result<O>
+    where
+        O: for<'r> FromRow<'r, PgRow>,
+    {
+        let (connection, step) = self.step()?;
+        let row = step.bound(sqlx::raw_sql(statements).fetch_optional(connection)).await;
+        // Also where the second statement fails there is a transaction, to be rolled back.
+        let row = self.ended(State::Open, row)?.ok_or_else(missing)?;
+        O::from_row(&row).map_err(failed)
+    }
+
+    /// Commits the transaction. Where the connection breaks here, or is silent, it remains open whether it was.
+    pub(crate) async fn commit(self) -> Result<()> {
+        self.end("COMMIT").await
+    }
+
+    async fn end(mut self, statement: &'static str) -> Result<()> {
+        let (connection, step) = self.step()?;
+        let done = step.bound(sqlx::raw_sql(statement).execute(connection)).await;
+        self.ended(State::Idle, done).map(|_| ())
+    }
+
+    /// All rows of a query.
+    pub(crate) async fn all<O>(&mut self, query: Rows<'_, O>) -> Result<Vec<O>>
+    where
+        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        let (connection, step) = self.step()?;
+        let rows = step.bound(query.fetch_all(connection)).await;
+        self.ended(step.before, rows)
+    }
+
+    /// The row of a query that finds at most one.
+    pub(crate) async fn optional<O>(&mut self, query: Rows<'_, O>) -> Result<Option<O>>
+    where
+        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        let (connection, step) = self.step()?;
+        let row = step.bound(query.fetch_optional(connection)).await;
+        self.ended(step.before, row)
+    }
+
+    /// Carries a statement out, and gives the number of rows that it touched.
+    pub(crate) async fn execute(&mut self, statement: Statement<'_>) -> Result<u64> {
+        let (connection, step) = self.step()?;
+        let done = step.bound(statement.execute(connection)).await;
+        self.ended(step.before, done).map(|done| done.rows_affected())
+    }
+
+    fn step(&mut self) -> Result<(&mut PgConnection, Step)> {
+        let step = Step { before: self.state, patience: self.patience };
+        self.state = State::Busy;
+        match &mut self.connection {
+            Some(connection) => Ok((connection, step)),
+            None => Err(StoreError::Unavailable("the connection is closed".into())),
+        }
+    }
+
+    /// Ends a step, after which the connection is in `state` unless it is broken.
+    fn ended<T>(&mut self, state: State, done: sqlx::Result<T>) -> Result<T> {
+        if done.as_ref().err().is_none_or(goes_on_after) {
+            self.state = state;
+        } else {
+            self.health.broke();
+        }
+        done.map_err(failed)
+    }
+}
+
+impl Step {
+    async fn bound<T>(self, work: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+        let done = tokio::time::timeout(self.patience, work).await;
+        done.unwrap_or_else(|_| Err(Error::Io(ErrorKind::TimedOut.into())))
+    }
+}
+
+fn missing() -> StoreError {
+    failed(Error::RowNotFound)
+}
+
+/// Whether a connection is in order after an error. A server that only reads is none to stay with: after a failover
+/// another one writes.
+fn goes_on_after(error: &Error) -> bool {
+    let Error::Database(error) = error else { return false };
+    let error = error.try_downcast_ref::<PgDatabaseError>();
+    error.is_some_and(|error| error.severity() == PgSeverity::Error && error.code() != "25006")
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Some(mut connection) = self.connection.take() else { return };
+        match self.state {
+            // Returns to the pool.
+            State::Idle => {}
+            State::Open => {
+                let (connection, health) = (Some(connection), self.health.clone());
+                // Busy already, so that it is closed, to the same effect, should the runtime be about to end.
+                let session = Self { connection, state: State::Busy, patience: self.patience, health };
+                tokio::spawn(session.end("ROLLBACK"));
+            }
+            State::Busy => connection.close_on_drop(),
+        }
+    }
+}
+
+/// When a connection was last found broken. Those that lie idle may have died with it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Health(Arc<Mutex<Option<Instant>>>);
+
+impl Health {
+    fn broke(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether an idle connection can be used. One that was used a moment ago is not asked, for that would cost a round
+    /// trip before each statement.
+    pub(crate) async fn admits(
+        self,
+        connection: &mut PgConnection,
+        idle: PoolConnectionMetadata,
+    ) -> sqlx::Result<bool> {
+        let broken = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.idle_for < FRESH && broken.is_none_or(|broken| broken.elapsed() > FRESH) {
+            return Ok(true);
+        }
+        let pinged = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
+        Ok(pinged.is_ok_and(|pinged| pinged.is_ok()))
+    }
+}
+
+impl PostgresStore {
+    /// A connection for several steps.
+    pub(crate) async fn session(&self) -> Result<Session> {
+        let connection = self.pool.acquire().await.map_err(failed)?;
+        let (patience, health) = (self.patience, self.health.clone());
+        Ok(Session { connection: Some(connection), state: State::Idle, patience, health })
+    }
+
+    /// As [`Session::all`], on a connection of its own.
+    pub(crate) async fn all<O>(&self, query: Rows<'_, O>) -> Result<Vec<O>>
+    where
+        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        self.session().await?.all(query).await
+    }
+
+    /// As [`Session::optional`], on a connection of its own.
+    pub(crate) async fn optional<O>(&self, query: Rows<'_, O>) -> Result<Option<O>>
+    where
+        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        self.session().await?.optional(query).await
+    }
+
+    /// The row of a query that must find one.
+    pub(crate) async fn one<O>(&self, query: Rows<'_, O>) -> Result<O>
+    where
+        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
+    {
+        self.optional(query).await?.ok_or_else(missing)
+    }
+
+    /// As [`Session::execute`], on a connection of its own.
+    pub(crate) async fn execute(&self, statement: Statement<'_>) -> Result<u64> {
+        self.session().await?.execute(statement).await
+    }
+}
