@@ -16,6 +16,8 @@ use crate::{Locked, SqliteStore};
 
 /// A page of events: those of `$of` in the order of `$place`, from place `?2` on, up to `?3`, until their bodies have
 /// `?4` bytes. How many these are is counted first, by the bodies' lengths, which SQLite knows without reading them.
+///
+/// Events of a ledger are found by their rows; `+ledger` distrusts that column too, and keeps SQLite from an index.
 macro_rules! page {
     ($of:literal, $place:literal) => {
         concat!(
@@ -77,7 +79,7 @@ impl Events for SqliteStore {
     }
 
     async fn since_position(&self, from: u64, limit: u32) -> Result<Vec<EventRow>> {
-        let rows = sqlx::query_as(page!("row < ((?1 + 1) << 40)", "row"))
+        let rows = sqlx::query_as(page!("row < ((?1 + 1) << 40) AND +ledger = ?1", "row"))
             .bind(self.ledger)
             .bind(row(self.ledger, from)?)
             .bind(limit)
@@ -163,7 +165,7 @@ pub(crate) async fn leaves<'e>(
 ) -> Result<Vec<LeafRow>> {
     let rows: Vec<LeafColumns> = sqlx::query_as(
         "SELECT position, trial, trialseq, leaf FROM event
-         WHERE row < ((?1 + 1) << 40) AND row >= ?2 ORDER BY row LIMIT ?3",
+         WHERE row < ((?1 + 1) << 40) AND +ledger = ?1 AND row >= ?2 ORDER BY row LIMIT ?3",
     )
     .bind(ledger)
     .bind(row(ledger, from)?)

@@ -201,6 +201,12 @@ async fn a_missing_or_bent_row_is_damage() {
     assert_eq!(missing, "damaged in the database: events: the row of place 1 is missing");
     assert!(store.of_trial(&"T".parse().unwrap(), 1, 10).await.is_err());
     assert!(store.leaves_from_position(1, 10).await.is_err());
+
+    // A row that says it is another ledger's is none of this one, wherever it lies.
+    connection.execute("UPDATE event SET ledger = 9 WHERE position = 0").await.unwrap();
+    let missing = store.since_position(0, 10).await.unwrap_err().to_string();
+    assert_eq!(missing, "damaged in the database: events: the row of place 0 is missing");
+    assert!(store.leaves_from_position(0, 10).await.is_err());
     store.close().await;
 }
 
