@@ -3,6 +3,7 @@
 //!
 //! To add one: a module here with its options, and a variant in [`Bench`].
 
+mod append;
 mod cdisc;
 mod engine;
 mod import;
@@ -16,6 +17,8 @@ use clap::Subcommand;
 /// The measurements there are.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
+    /// How fast commands are recorded over HTTP, beside raw COPY into the same table
+    Append(append::Options),
     /// How fast a large file is taken in, and how much memory that needs
     Import(import::Options),
     /// The CDISC pilot data in, sealed, out again, verified, and compared byte for byte
@@ -25,6 +28,7 @@ pub(crate) enum Bench {
 /// Runs one of them.
 pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
+        Bench::Append(options) => append::run(options),
         Bench::Import(options) => import::run(options),
         Bench::Cdisc(options) => cdisc::run(options),
     }

@@ -141,16 +141,24 @@ impl States {
         self.cache().states.get(&(trial.clone(), stream)).cloned()
     }
 
-    /// Folds in an event that was just recorded here at place `streamseq` of its stream, where the state at hand is the
-    /// one before it.
-    pub(crate) fn learn(&self, trial: &TrialId, stream: StreamId, event: &Event, streamseq: u64) {
-        let key = (trial.clone(), stream);
+    /// Folds in events that were just recorded here, each with its place in its stream, where the state at hand is the one
+    /// before it. Whoever still holds that state makes this copy it.
+    pub(crate) fn learn<'a>(
+        &self,
+        trial: &TrialId,
+        recorded: impl IntoIterator<Item = (StreamId, &'a Event, u64)>,
+    ) {
         let mut cache = self.cache();
-        let known = cache.states.get(&key).cloned();
-        let mut state = known.unwrap_or_else(|| StreamState::new(stream));
-        if state.version() == streamseq {
-            state.evolve(event);
-            cache.put(key, state);
+        for (stream, event, streamseq) in recorded {
+            let key = (trial.clone(), stream);
+            // Out of the cache it is nobody else's, and changed in place.
+            let mut state = cache.take(&key).unwrap_or_else(|| StreamState::new(stream));
+            if state.version() == streamseq {
+                state.evolve(event);
+            }
+            if state.version() > 0 {
+                cache.put(key, state);
+            }
         }
     }
 
@@ -182,6 +190,12 @@ impl States {
 }
 
 impl Cache {
+    fn take(&mut self, key: &(TrialId, StreamId)) -> Option<StreamState> {
+        let state = self.states.pop(key)?;
+        self.weight -= state.weight();
+        Some(state)
+    }
+
     /// Keeps a state, unless a newer one is there; drops those not used for longest until all have room.
     fn put(&mut self, key: (TrialId, StreamId), state: StreamState) {
         if self.states.peek(&key).is_some_and(|known| known.version() >= state.version()) {

@@ -58,6 +58,16 @@ impl Submission {
         matches!(self.command, Command::RegisterTrial(_))
     }
 
+    /// The stream that the command writes to; `None` where it makes a new one, for which nobody has to wait.
+    fn written(&self) -> Option<StreamId> {
+        match &self.command {
+            Command::ScreenParticipant(_) | Command::ActivateSite(_) => None,
+            command => Some(
+                command.participant().map_or_else(|| StreamId::trial(&self.trial), StreamId::participant),
+            ),
+        }
+    }
+
     /// The streams besides the trial's own that the decision rests on.
     fn others(&self) -> impl Iterator<Item = StreamId> {
         let site = self.command.site().map(StreamId::site);
@@ -99,17 +109,18 @@ impl Ingest {
     }
 
     async fn carry_out(&self, submission: &Submission) -> Result<Appended, Problem> {
-        let Submission { trial, command, .. } = submission;
-        let stream = command.participant().map_or_else(|| StreamId::trial(trial), StreamId::participant);
-        let _held = self.locks.hold(trial, stream).await;
+        let _held = match submission.written() {
+            Some(stream) => Some(self.locks.hold(&submission.trial, stream).await),
+            None => None,
+        };
         if let Some(basis) = self.basis_at_hand(submission)
-            && let Attempt::Recorded(appended) = self.attempt(submission, &basis).await?
+            && let Attempt::Recorded(appended) = self.attempt(submission, basis).await?
         {
             return Ok(appended);
         }
         for _ in 0..TRIES {
             let basis = self.basis(submission).await.map_err(|error| refusal::of_state(&error))?;
-            match self.attempt(submission, &basis).await? {
+            match self.attempt(submission, basis).await? {
                 Attempt::Recorded(appended) => return Ok(appended),
                 Attempt::Refused(problem) => {
                     // Perhaps by what this very command has done before: then the old answer stands.
@@ -134,7 +145,7 @@ impl Ingest {
     }
 
     /// Decides on what `basis` tells, and appends.
-    async fn attempt(&self, submission: &Submission, basis: &Basis) -> Result<Attempt, Problem> {
+    async fn attempt(&self, submission: &Submission, basis: Basis) -> Result<Attempt, Problem> {
         if basis.trial.version() == 0 && !submission.creates_trial() {
             return Ok(Attempt::Refused(refusal::no_such_trial()));
         }
@@ -143,15 +154,17 @@ impl Ingest {
             Ok(decision) => decision,
             Err(refused) => return Ok(Attempt::Refused(refusal::of_rule(refused))),
         };
-        let (append, drafts) = self.append_of(submission, basis, decision, context.now_micros).await?;
+        let (append, drafts) = self.append_of(submission, &basis, decision, context.now_micros).await?;
+        drop(basis);
         // A crash before this line records nothing. After it the events may be durable without an answer: the sender
         // sends the command again, and is answered from the record.
         match self.writer.append(append).await {
             Ok(appended) => {
                 if !appended.replayed {
-                    for (draft, event) in drafts.iter().zip(&appended.events) {
-                        self.states.learn(&submission.trial, draft.stream, &draft.event, event.streamseq);
-                    }
+                    let places = appended.events.iter().map(|event| event.streamseq);
+                    let recorded = drafts.iter().zip(places);
+                    let recorded = recorded.map(|(draft, place)| (draft.stream, &draft.event, place));
+                    self.states.learn(&submission.trial, recorded);
                 }
                 Ok(Attempt::Recorded(appended))
             }

@@ -4,7 +4,7 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,7 +14,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use zip::ZipArchive;
 
-use super::engine::{Build, Engine};
+use super::engine::{Build, Engine, run_again_with_postgres};
 use super::trial::Trial;
 use crate::service::{self, Service, Verifier};
 
@@ -37,7 +37,7 @@ pub(crate) struct Options {
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if options.engine.contains(&Engine::Postgres) && options.postgres.is_none() {
-        return run_again_with_postgres();
+        return run_again_with_postgres(&[]);
     }
     let files = dataset_files(&crate::repository().join(&options.data))?;
     println!(
@@ -52,14 +52,6 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let is_good = runs.iter().all(|run| run["verified"] == true && run["different"] == 0);
     println!("{}", json!({"bench": "cdisc", "runs": runs, "good": is_good}));
     Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// The same command once more, with a private PostgreSQL around it.
-fn run_again_with_postgres() -> Result<ExitCode> {
-    let script = crate::repository().join("xtask/with-postgres");
-    let status =
-        Command::new(script).arg(std::env::current_exe()?).args(std::env::args_os().skip(1)).status()?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn dataset_files(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::ValueEnum;
@@ -82,6 +82,14 @@ impl Build {
         };
         Service::start(launch)
     }
+}
+
+/// The same command once more, with a private PostgreSQL around it that `options` describe.
+pub(super) fn run_again_with_postgres(options: &[&str]) -> Result<ExitCode> {
+    let script = crate::repository().join("xtask/with-postgres");
+    let own = std::env::current_exe()?;
+    let status = Command::new(script).args(options).arg(own).args(std::env::args_os().skip(1)).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Makes an empty database by PostgreSQL's own client, and answers with its address.

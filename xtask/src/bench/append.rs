@@ -1,0 +1,274 @@
+//! How fast commands are recorded over the whole HTTP path (token, JSON, decision, commitment, encryption, hashing, commit) on
+//! PostgreSQL that waits for its disk, and what part that is of raw `COPY` of the very same rows into an equally indexed
+//! table, in one run. Client, service and database share the machine.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::engine::{Build, Engine, run_again_with_postgres};
+use crate::service::{Client, Role, Service, Tokens};
+
+/// The trial of this measurement.
+const TRIAL: &str = "APPEND";
+
+/// What goes before the first second that counts: connections, plans, caches.
+const WARM_UP: Duration = Duration::from_secs(2);
+
+/// Events after which a client goes on with somebody new: about what one person comes to in a trial.
+const EVENTS_A_PARTICIPANT: u64 = 200;
+
+/// What the measurement can be told.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Seconds that each load is measured
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// A PostgreSQL server in which databases can be made; without one, one that waits for its disk is started for the while
+    #[arg(long, env = "TRIALSEAL_TEST_POSTGRES", hide_env_values = true)]
+    postgres: Option<String>,
+}
+
+/// A load: so many clients at once, each with so many events a request.
+#[derive(Debug, Clone, Copy)]
+struct Load {
+    name: &'static str,
+    clients: usize,
+    events: u64,
+}
+
+const LOADS: [Load; 3] = [
+    Load { name: "http_64x10", clients: 64, events: 10 },
+    Load { name: "http_64x1", clients: 64, events: 1 },
+    Load { name: "http_1x1", clients: 1, events: 1 },
+];
+
+/// What a load came to.
+struct Measured {
+    name: &'static str,
+    events_a_second: f64,
+    p50: Duration,
+    p99: Duration,
+}
+
+pub(super) fn run(options: &Options) -> Result<ExitCode> {
+    let Some(url) = options.postgres.as_deref() else { return run_again_with_postgres(&["--durable"]) };
+    println!(
+        "Records data of 20 fields and some 500 bytes over HTTP on PostgreSQL, {} s a load after {} s of warming up, and\n\
+         copies the rows that came of it into a table with the same indexes.",
+        options.seconds,
+        WARM_UP.as_secs()
+    );
+    ensure!(
+        query(url, "SHOW fsync")? == "on",
+        "this PostgreSQL does not wait for its disk: nothing would be measured"
+    );
+    let build = Build::release()?;
+    let service = build.start("append", Engine::Postgres, Some(url))?;
+    let bench = Bench::open(&service)?;
+    let mut measured = Vec::new();
+    for load in LOADS {
+        measured.push(bench.measure(load, Duration::from_secs(options.seconds))?);
+    }
+    let database = service.launch().database_url.clone().context("the service has no database")?;
+    service.stop()?;
+    let (rows, copied) = copy(&database, &build.folder("append-copy")?.join("rows"))?;
+    print_table(&measured, rows, copied);
+    let mut figures = json!({"bench": "append", "copy_indexed": copied.round()});
+    for load in &measured {
+        figures[load.name] = json!(load.events_a_second.round());
+        figures[format!("{}_of_copy", load.name)] =
+            json!((load.events_a_second / copied * 1000.0).round() / 1000.0);
+        figures[format!("{}_p50_ms", load.name)] = json!(milliseconds(load.p50));
+        figures[format!("{}_p99_ms", load.name)] = json!(milliseconds(load.p99));
+    }
+    println!("{figures}");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_table(measured: &[Measured], rows: u64, copied: f64) {
+    println!("{:<14} {:>10} {:>8} {:>9} {:>9}", "load", "events/s", "of COPY", "p50 ms", "p99 ms");
+    println!("{:<14} {copied:>10.0} {:>8} {:>9} {:>9}", "copy_indexed", "1.00", "", "");
+    for load in measured {
+        let part = load.events_a_second / copied;
+        println!(
+            "{:<14} {:>10.0} {part:>8.2} {:>9.1} {:>9.1}",
+            load.name,
+            load.events_a_second,
+            milliseconds(load.p50),
+            milliseconds(load.p99)
+        );
+    }
+    println!("({rows} rows copied)");
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    (time.as_secs_f64() * 10_000.0).round() / 10.0
+}
+
+/// A trial with an open site, where participants can be enrolled.
+struct Bench {
+    address: String,
+    tokens: Tokens,
+    /// The site's id.
+    site: String,
+    enrolled: AtomicU64,
+}
+
+impl Bench {
+    fn open(service: &Service) -> Result<Self> {
+        let tokens = Tokens::create(service.launch())?;
+        let address = service.address();
+        let sponsor = tokens.client(Role::Sponsor, &address);
+        let hash = "00".repeat(32);
+        let send = |client: &Client, route: &str, body: &Value| {
+            client.post(&format!("/v1/trials/{TRIAL}/{route}"), &route.replace('/', "."), body)?.json()
+        };
+        let registration = json!({"id": TRIAL, "title": "Measurement", "sponsor": "Demo Sponsor"});
+        sponsor.post("/v1/trials", "registration", &registration)?;
+        let outcome = json!({"id": "o", "measure": "None", "timeFrame": "None"});
+        let protocol = json!({
+            "version": "1.0", "documentSha256": hash, "primaryOutcomes": [outcome], "sampleSize": 1,
+            "changeSummary": "First version", "reconsent": "none",
+        });
+        send(&sponsor, "protocol-versions", &protocol)?;
+        let form =
+            json!({"version": "1.0", "language": "en", "documentSha256": hash, "protocolVersion": "1.0"});
+        send(&sponsor, "consent-versions", &form)?;
+        let approval = json!({
+            "irb": "Demo Ethics Committee", "decision": "approved", "decidedOn": "2025-01-10",
+            "protocolVersion": "1.0", "consentVersions": ["1.0"],
+        });
+        send(&tokens.client(Role::Irb, &address), "irb-decisions", &approval)?;
+        let site =
+            json!({"number": "01", "name": "Clinic", "investigator": "Dr A", "activatedOn": "2025-02-01"});
+        let opened = send(&sponsor, "sites", &site)?;
+        let site = opened["site"].as_str().context("the answer names no site")?.to_owned();
+        Ok(Self { address, tokens, site, enrolled: AtomicU64::new(0) })
+    }
+
+    /// Enrols somebody; answers the path of their data.
+    fn enrol(&self, client: &Client) -> Result<String> {
+        let number = format!("01-{:05}", self.enrolled.fetch_add(1, Ordering::Relaxed));
+        let screening = json!({"site": self.site, "subjectNumber": number, "screenedOn": "2025-02-02"});
+        let screened =
+            client.post(&format!("/v1/trials/{TRIAL}/participants"), &number, &screening)?.json()?;
+        let id = screened["participant"].as_str().context("the answer names no participant")?;
+        let consent = json!({
+            "consentVersion": "1.0", "language": "en", "signedBy": "participant", "signedOn": "2025-02-03",
+            "discussedBy": "Nurse B", "discussedOn": "2025-02-03", "sharing": {"research": true},
+        });
+        let path = format!("/v1/trials/{TRIAL}/participants/{id}");
+        client.post(&format!("{path}/consents"), &format!("{number}.consent"), &consent)?;
+        Ok(format!("{path}/data"))
+    }
+
+    fn measure(&self, load: Load, length: Duration) -> Result<Measured> {
+        let begin = Instant::now() + WARM_UP;
+        let end = begin + length;
+        let latencies = thread::scope(|scope| {
+            let clients: Vec<_> =
+                (0..load.clients).map(|_| scope.spawn(move || self.submit(load, begin, end))).collect();
+            let joined = clients.into_iter().map(|client| match client.join() {
+                Ok(latencies) => latencies,
+                Err(_) => bail!("a client panicked"),
+            });
+            joined.collect::<Result<Vec<Vec<Duration>>>>()
+        })?;
+        let mut latencies: Vec<Duration> = latencies.into_iter().flatten().collect();
+        ensure!(!latencies.is_empty(), "nothing was answered within {length:?}");
+        latencies.sort_unstable();
+        let events = latencies.len() as u64 * load.events;
+        let events_a_second = u32::try_from(events).map_or(f64::NAN, f64::from) / length.as_secs_f64();
+        let at = |percent: usize| latencies[(latencies.len() - 1) * percent / 100];
+        eprintln!("{}: {events_a_second:.0} events/s", load.name);
+        Ok(Measured { name: load.name, events_a_second, p50: at(50), p99: at(99) })
+    }
+
+    /// Sends one request after the other; answers how long those took that were answered between `begin` and `end`.
+    fn submit(&self, load: Load, begin: Instant, end: Instant) -> Result<Vec<Duration>> {
+        let client = self.tokens.client(Role::Investigator, &self.address);
+        let mut path = String::new();
+        let mut latencies = Vec::new();
+        for request in 0_u64.. {
+            if request * load.events % EVENTS_A_PARTICIPANT == 0 {
+                path = self.enrol(&client)?;
+            }
+            let records: Vec<String> =
+                (0..load.events).map(|event| record(request * load.events + event + 1)).collect();
+            let body = format!("{{\"records\":[{}]}}", records.join(","));
+            let sent = Instant::now();
+            client.post_text(&path, &format!("{path}.{request}"), &body)?;
+            let answered = Instant::now();
+            if answered > end {
+                break;
+            }
+            if sent >= begin {
+                latencies.push(answered - sent);
+            }
+        }
+        Ok(latencies)
+    }
+}
+
+/// A record whose event has 20 fields, some 500 bytes of JSON.
+fn record(repeat: u64) -> String {
+    let item = |oid: &str, value: &str, unit: &str| json!({"itemOid": oid, "value": value, "unit": unit});
+    let record = json!({
+        "visit": "WEEK 12 OF TREATMENT", "form": "F.VITAL_SIGNS", "itemGroup": "IG.VITAL_SIGNS.SUPINE", "repeat": repeat,
+        "collectedOn": "2025-03-03T09:30",
+        "items": [
+            item("IT.SYSTOLIC_BLOOD_PRESSURE", "128.0", "mmHg"),
+            item("IT.DIASTOLIC_BLOOD_PRESSURE", "81.5", "mmHg"),
+            item("IT.PULSE_RATE_AT_REST", "66.0", "beats/min"),
+            item("IT.BODY_TEMPERATURE_ORAL", "36.7", "C"),
+            {"itemOid": "IT.INVESTIGATOR_COMMENT", "value": "Measured after five minutes of rest, left arm, cuff of medium size"},
+        ],
+    });
+    record.to_string()
+}
+
+/// Copies all events into a table like theirs, by PostgreSQL's own client: how many there are, and how many a second.
+fn copy(database: &str, rows: &Path) -> Result<(u64, f64)> {
+    let path = rows.display();
+    query(database, &format!("\\copy (SELECT * FROM event ORDER BY position) TO '{path}' (FORMAT binary)"))?;
+    query(database, "CREATE TABLE copied (LIKE event INCLUDING ALL)")?;
+    query(database, "CHECKPOINT")?;
+    let started = Instant::now();
+    query(database, &format!("\\copy copied FROM '{path}' (FORMAT binary)"))?;
+    let seconds = started.elapsed().as_secs_f64();
+    fs::remove_file(rows)?;
+    let rows: u64 = query(database, "SELECT count(*) FROM copied")?.parse()?;
+    Ok((rows, u32::try_from(rows).map_or(f64::NAN, f64::from) / seconds))
+}
+
+/// Runs one statement or one command of `psql`, and gives what it prints.
+fn query(database: &str, what: &str) -> Result<String> {
+    let arguments = ["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--command", what];
+    let output = Command::new("psql").arg(database).args(arguments).output().context("psql is missing")?;
+    ensure!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr).trim());
+    Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_is_of_the_size_it_says() {
+        let record: Value = serde_json::from_str(&record(12_345)).unwrap();
+        let data = json!({"record": record}).to_string();
+        assert!((480..=560).contains(&data.len()), "{}", data.len());
+        let items = record["items"].as_array().unwrap();
+        let of_items: usize = items.iter().map(|item| item.as_object().unwrap().len()).sum();
+        // The array counts as a field of its own, by its length.
+        assert_eq!(record.as_object().unwrap().len() + of_items, 20);
+    }
+}
