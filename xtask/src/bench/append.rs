@@ -198,7 +198,7 @@ impl Bench {
         let mut path = String::new();
         let mut latencies = Vec::new();
         for request in 0_u64.. {
-            if request * load.events % EVENTS_A_PARTICIPANT == 0 {
+            if (request * load.events).is_multiple_of(EVENTS_A_PARTICIPANT) {
                 path = self.enrol(&client)?;
             }
             let records: Vec<String> =
