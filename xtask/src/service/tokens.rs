@@ -95,6 +95,11 @@ impl Tokens {
         Client::new(address, self.0.get(&role).map(String::as_str))
     }
 
+    /// A role's token; empty where it has none.
+    pub(crate) fn token(&self, role: Role) -> &str {
+        self.0.get(&role).map_or("", String::as_str)
+    }
+
     fn read(path: &Path) -> Option<Self> {
         serde_json::from_slice(&fs::read(path).ok()?).ok()
     }
