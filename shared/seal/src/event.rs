@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::canonical::{MAX_INTEGER, integer, write_string};
 use crate::encoding::decimal;
-use crate::hash::{Hash, Sha3, TreeHash};
+use crate::hash::{Hash, LEAF, Sha3, TreeHash};
+use crate::lanes::Messages;
 use crate::refused::{At, Code, Refused, Result, ensure};
 use crate::time::Timestamp;
 
@@ -240,6 +241,15 @@ impl Header {
 /// The leaf of an event whose header has these canonical bytes.
 pub fn eventleaf(canonical: &[u8]) -> Hash {
     Sha3::leaf(&[EVENT_DOMAIN, canonical])
+}
+
+/// [`eventleaf`] of many, in their order.
+pub fn eventleaves<'a>(canonical: impl IntoIterator<Item = &'a [u8]>) -> Vec<Hash> {
+    let mut messages = Messages::default();
+    for header in canonical {
+        messages.push(&[LEAF, EVENT_DOMAIN, header]);
+    }
+    messages.sha3_256().into_iter().map(Hash::from_bytes).collect()
 }
 
 /// Whether a text is a trial's id: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, or `_ledger`.

@@ -125,6 +125,11 @@ pub struct Sha3;
 #[derive(Clone, Copy, Debug)]
 pub struct Sha2;
 
+/// What comes before the content of a leaf.
+pub(crate) const LEAF: &[u8] = &[0];
+/// What comes before the two children of an inner node.
+pub(crate) const NODE: &[u8] = &[1];
+
 fn digest<D: Digest>(prefix: &[u8], parts: &[&[u8]]) -> D {
     parts.iter().fold(D::new().chain_update(prefix), D::chain_update)
 }
@@ -134,10 +139,10 @@ impl TreeHash for Sha3 {
         sha3_256(&[])
     }
     fn leaf(parts: &[&[u8]]) -> Hash {
-        Hash(digest::<Sha3_256>(&[0], parts).finalize().into())
+        Hash(digest::<Sha3_256>(LEAF, parts).finalize().into())
     }
     fn node(left: &Hash, right: &Hash) -> Hash {
-        Hash(digest::<Sha3_256>(&[1], &[&left.0, &right.0]).finalize().into())
+        Hash(digest::<Sha3_256>(NODE, &[&left.0, &right.0]).finalize().into())
     }
 }
 
@@ -146,10 +151,10 @@ impl TreeHash for Sha2 {
         sha256(&[])
     }
     fn leaf(parts: &[&[u8]]) -> Hash {
-        Hash(digest::<Sha256>(&[0], parts).finalize().into())
+        Hash(digest::<Sha256>(LEAF, parts).finalize().into())
     }
     fn node(left: &Hash, right: &Hash) -> Hash {
-        Hash(digest::<Sha256>(&[1], &[&left.0, &right.0]).finalize().into())
+        Hash(digest::<Sha256>(NODE, &[&left.0, &right.0]).finalize().into())
     }
 }
 

@@ -19,6 +19,7 @@
 //! as new [`Code`]s, and golden files under `tests/vectors` with what must be accepted and what refused, and why.
 
 mod encoding;
+mod lanes;
 mod members;
 
 pub mod absence;

@@ -11,7 +11,6 @@ use std::fmt::Write as _;
 use std::ops::Range;
 use std::str::FromStr;
 
-use rs_merkle::{Hasher, MerkleTree};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 use zeroize::{Zeroize, ZeroizeOnDrop};
@@ -20,7 +19,8 @@ pub(crate) use disclosure::check_pointer;
 pub use disclosure::{Content, Disclosure, Field, Shown};
 
 use crate::canonical::{check_data, write_value};
-use crate::hash::{Hash, Sha3, TreeHash, decode_hex, encode_hex, sha3_256};
+use crate::hash::{Hash, LEAF, NODE, Sha3, TreeHash, decode_hex, encode_hex, sha3_256};
+use crate::lanes::Messages;
 use crate::refused::{Code, Refused, Result};
 
 const SALT_DOMAIN: &[u8] = b"trialseal/salt/v1\n";
@@ -49,11 +49,7 @@ impl Secret {
     }
 
     fn salt(&self, pointer: &str) -> Salt {
-        let hash = sha3_256(&[SALT_DOMAIN, &self.0, pointer.as_bytes()]);
-        let (salt, _) = hash.as_bytes().split_at(16);
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(salt);
-        bytes
+        salt_in(sha3_256(&[SALT_DOMAIN, &self.0, pointer.as_bytes()]).as_bytes())
     }
 }
 
@@ -86,21 +82,36 @@ impl<'de> Deserialize<'de> for Secret {
 /// The salt of one field.
 pub type Salt = [u8; 16];
 
+/// What a field's leaf and the message that gives its salt come to, in bytes, where pointer and value are short.
+const LEAF_BYTES: usize = 128;
+
+/// The salt is the first half of a hash.
+fn salt_in(hash: &[u8; 32]) -> Salt {
+    let mut salt = [0; 16];
+    salt.copy_from_slice(&hash[..16]);
+    salt
+}
+
 /// The data root of `data` under `secret`.
 ///
 /// Refuses data that section 2 of the format does not allow ([`check_data`]).
 pub fn dataroot(secret: &Secret, data: &Value) -> Result<Hash> {
     check_data(data)?;
     let walk = Walk::over(data);
+    let fields = walk.fields.len();
+    let mut salted = Messages::with_capacity(fields, LEAF_BYTES);
+    for (pointer, _) in walk.fields() {
+        salted.push(&[SALT_DOMAIN, &secret.0, pointer.as_bytes()]);
+    }
+    let mut contents = Messages::with_capacity(fields, LEAF_BYTES);
     let mut json = Vec::new();
-    let leaves: Vec<[u8; 32]> = walk
-        .fields()
-        .map(|(pointer, part)| {
-            json.clear();
-            part.write(&mut json);
-            *leaf(pointer, &secret.salt(pointer), &json).as_bytes()
-        })
-        .collect();
+    for ((pointer, part), hash) in walk.fields().zip(salted.sha3_256()) {
+        json.clear();
+        part.write(&mut json);
+        let length = be32(pointer.len());
+        contents.push(&[LEAF, FIELD_DOMAIN, &salt_in(&hash), &length, pointer.as_bytes(), &json]);
+    }
+    let leaves = contents.sha3_256();
     Ok(root(&leaves))
 }
 
@@ -220,26 +231,19 @@ fn leaf(pointer: &str, salt: &Salt, content: &[u8]) -> Hash {
     Sha3::leaf(&[FIELD_DOMAIN, salt, &be32(pointer.len()), pointer.as_bytes(), content])
 }
 
-/// Our tree's hashing for `rs_merkle`, which lifts an odd node unchanged as RFC 9162 does.
-#[derive(Clone)]
-struct FieldTree;
-
-impl Hasher for FieldTree {
-    type Hash = [u8; 32];
-
-    fn hash(content: &[u8]) -> [u8; 32] {
-        *Sha3::leaf(&[content]).as_bytes()
-    }
-
-    fn concat_and_hash(left: &[u8; 32], right: Option<&[u8; 32]>) -> [u8; 32] {
-        right.map_or(*left, |right| {
-            *Sha3::node(&Hash::from_bytes(*left), &Hash::from_bytes(*right)).as_bytes()
-        })
-    }
-}
-
+/// The commitment to fields with these leaves. A level of their tree at a time: pairs from the left, and an odd last node
+/// moves up as it is (RFC 9162, section 2.1).
 fn root(leaves: &[[u8; 32]]) -> Hash {
-    let tree = MerkleTree::<FieldTree>::from_leaves(leaves);
-    let root = tree.root().map_or_else(Sha3::empty, Hash::from_bytes);
+    let mut level = leaves.to_vec();
+    let mut pairs = Messages::with_capacity(leaves.len() / 2, NODE.len() + 64);
+    while level.len() > 1 {
+        pairs.clear();
+        let mut odd = level.chunks_exact(2);
+        odd.by_ref().for_each(|pair| pairs.push(&[NODE, &pair[0], &pair[1]]));
+        let last = odd.remainder().first().copied();
+        level = pairs.sha3_256();
+        level.extend(last);
+    }
+    let root = level.first().map_or_else(Sha3::empty, |root| Hash::from_bytes(*root));
     sha3_256(&[DATA_DOMAIN, &be32(leaves.len()), root.as_bytes()])
 }
