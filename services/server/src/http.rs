@@ -7,10 +7,9 @@ use actix_web::middleware::from_fn;
 use actix_web::web::{self, Data};
 use actix_web::{App, HttpResponse, HttpServer, get};
 use anyhow::{Context, Result};
-use async_trait::async_trait;
 use serde::Serialize;
 use trialseal_access::Principal;
-use trialseal_access::http::{Holders, Unavailable, authenticate, holders};
+use trialseal_access::http::{authenticate, holders};
 use trialseal_exporter::Exporter;
 use trialseal_ingest::Ingest;
 use trialseal_projector::Projector;
@@ -23,11 +22,13 @@ use trialseal_runtime::request_log::RequestLog;
 use trialseal_runtime::settings::Settings;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_runtime::telemetry;
-use trialseal_store::{Store, TokenRow};
+use trialseal_store::Store;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::holders::StoredTokens;
 
 /// Where the API is described for machines.
 const DESCRIPTION: &str = "/openapi.json";
@@ -47,7 +48,7 @@ pub(crate) struct Services {
 /// Binds the port; serving begins with [`run`].
 pub(crate) fn bind(settings: &Settings, services: Services) -> Result<Server> {
     let body_bytes = settings.body_bytes;
-    let tokens = holders(Arc::new(Tokens(services.store.clone())));
+    let tokens = holders(Arc::new(StoredTokens::new(services.store.clone())));
     let state =
         Data::new(State { store: services.store.clone(), projector: Arc::clone(&services.projector) });
     let make = move || {
@@ -179,26 +180,4 @@ async fn metrics(principal: Principal) -> Result<HttpResponse, Problem> {
 
 async fn openapi(description: Data<ApiDescription>) -> HttpResponse {
     HttpResponse::Ok().json(&description.0)
-}
-
-/// Tokens as the store keeps them.
-struct Tokens(Arc<dyn Store>);
-
-#[async_trait]
-impl Holders for Tokens {
-    async fn holder(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
-        let row = self.0.token(hash).await.map_err(|error| Unavailable(error.to_string()))?;
-        row.filter(|row| !row.revoked).map(principal).transpose()
-    }
-}
-
-fn principal(row: TokenRow) -> Result<Principal, Unavailable> {
-    let role = row.role.parse().map_err(|_| Unavailable("a stored token has an unknown role".into()))?;
-    Ok(Principal {
-        actor: row.actor,
-        role,
-        organisation: row.organisation,
-        source_system: row.source_system,
-        trials: row.trials,
-    })
 }

@@ -7,6 +7,7 @@
 mod bootstrap;
 mod check;
 mod files;
+mod holders;
 mod http;
 mod keys;
 mod ledger;

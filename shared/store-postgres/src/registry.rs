@@ -8,6 +8,7 @@ use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
 
 use crate::PostgresStore;
+use crate::record::each;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -66,13 +67,15 @@ impl Tokens for PostgresStore {
         self.execute(add).await.map(|_| ())
     }
 
-    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let row = query_as(
-            "SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token WHERE ledger = $1 AND hash = $2",
+    async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
+        let rows = query_as(
+            "SELECT x.* FROM UNNEST($2::BYTEA[]) AS a (hash) CROSS JOIN LATERAL (
+                 SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token
+                 WHERE ledger = $1 AND hash = a.hash LIMIT 1) AS x",
         )
         .bind(self.ledger)
-        .bind(hash.as_slice());
-        self.optional(row).await?.map(columns::token).transpose()
+        .bind(each(hashes, <[u8; 32]>::as_slice));
+        self.all(rows).await?.into_iter().map(columns::token).collect()
     }
 
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool> {

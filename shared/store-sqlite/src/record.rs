@@ -302,7 +302,7 @@ impl AppendTx for Locked {
     }
 }
 
-fn hex(bytes: &[u8; 32]) -> String {
+pub(crate) fn hex(bytes: &[u8; 32]) -> String {
     Hash::from_bytes(*bytes).to_string()
 }
 

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::SqliteStore;
 use crate::error::failed;
+use crate::record::hex;
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
 
@@ -77,15 +78,17 @@ impl Tokens for SqliteStore {
         Ok(())
     }
 
-    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-        let row = sqlx::query_as(
-            "SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token WHERE ledger = ?1 AND hash = ?2",
+    async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
+        let hashes: Vec<_> = hashes.iter().map(hex).collect();
+        let rows = sqlx::query_as(
+            "SELECT t.hash, t.actor, t.role, t.organisation, t.source_system, t.trials, t.revoked FROM json_each(?2) AS asked
+             CROSS JOIN token AS t ON t.ledger = ?1 AND t.hash = unhex(asked.value)",
         )
         .bind(self.ledger)
-        .bind(hash.as_slice())
-        .fetch_optional(&self.readers)
+        .bind(serde_json::json!(hashes).to_string())
+        .fetch_all(&self.readers)
         .await;
-        row.map_err(failed)?.map(columns::token).transpose()
+        rows.map_err(failed)?.into_iter().map(columns::token).collect()
     }
 
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool> {

@@ -176,8 +176,8 @@ pub trait Jobs: Send + Sync {
 pub trait Tokens: Send + Sync {
     /// Adds a token.
     async fn add_token(&self, token: &TokenRow) -> Result<()>;
-    /// A token by its hash, revoked or not.
-    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>>;
+    /// The tokens with these hashes, revoked or not, in any order; those that there are.
+    async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>>;
     /// Revokes a token; `false` where there is none with that hash.
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool>;
     /// All tokens, by actor.

@@ -240,7 +240,7 @@ forward!(Jobs {
 });
 forward!(Tokens {
     add_token(token: &TokenRow) -> Result<()>;
-    token(hash: &[u8; 32]) -> Result<Option<TokenRow>>;
+    tokens_with(hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>>;
     revoke_token(hash: &[u8; 32]) -> Result<bool>;
     tokens() -> Result<Vec<TokenRow>>;
 });

@@ -47,8 +47,9 @@ impl Tokens for MemoryStore {
         Ok(())
     }
 
-    async fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRow>> {
-        Ok(read(&self.registry).tokens.get(hash).cloned())
+    async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
+        let registry = read(&self.registry);
+        Ok(hashes.iter().filter_map(|hash| registry.tokens.get(hash).cloned()).collect())
     }
 
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool> {
