@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use trialseal_record::view::{DataView, Overview, ParticipantView, TimelineEntry};
@@ -16,9 +16,15 @@ use crate::fold::fold;
 use crate::model::Model;
 
 /// Events in one transaction: enough that a commit is cheap per event, few enough to hold in memory decrypted.
-const BATCH_EVENTS: u32 = 1_000;
+const BATCH_EVENTS: u32 = 4_000;
 /// How long to wait for news when nothing signals it, as in a process of its own.
 const POLL: Duration = Duration::from_millis(500);
+/// How long to wait at least after a pass while events are being recorded: each pass costs a fixed number of questions
+/// and commits, whatever it finds.
+const PACE: Duration = Duration::from_millis(50);
+/// How many times as long as a pass took to wait after it while events are being recorded: recording comes first, and
+/// what has to be folded can wait.
+const SHARE: u32 = 2;
 /// How long to wait after a failure.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(2);
 
@@ -76,10 +82,14 @@ impl Projector {
         loop {
             // What is recorded from here on wakes the wait below.
             recorded.borrow_and_update();
-            let pause = match self.step().await {
+            let began = Instant::now();
+            let folded = self.step().await;
+            let crowded = recorded.has_changed().unwrap_or(false);
+            let pause = match folded {
+                Err(_) => PAUSE_AFTER_FAILURE,
+                Ok(_) if crowded => PACE.max(began.elapsed() * SHARE),
                 Ok(true) => Duration::ZERO,
                 Ok(false) => POLL,
-                Err(_) => PAUSE_AFTER_FAILURE,
             };
             tokio::select! {
                 () = shutdown.requested() => return,

@@ -129,7 +129,7 @@ impl Models for PostgresStore {
 
     async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>> {
         let mut session = self.session().await?;
-        session.begin().await?;
+        session.begin_of_derived().await?;
         let stands = query_as(
             "SELECT position FROM read_model WHERE ledger = $1 AND model = $2 AND generation = $3 FOR UPDATE",
         )

@@ -51,8 +51,18 @@ struct Step {
 impl Session {
     /// Begins a transaction.
     pub(crate) async fn begin(&mut self) -> Result<()> {
+        self.begin_by("BEGIN").await
+    }
+
+    /// Begins a transaction of what can be made again: its commit does not wait for the disk. A crash of the server may
+    /// undo it whole, though never in part, and never what was committed before it.
+    pub(crate) async fn begin_of_derived(&mut self) -> Result<()> {
+        self.begin_by("BEGIN; SET LOCAL synchronous_commit = off").await
+    }
+
+    async fn begin_by(&mut self, statements: &'static str) -> Result<()> {
         let (connection, step) = self.step()?;
-        let begun = step.bound(sqlx::raw_sql("BEGIN").execute(connection)).await;
+        let begun = step.bound(sqlx::raw_sql(statements).execute(connection)).await;
         self.ended(State::Open, begun).map(|_| ())
     }
 
