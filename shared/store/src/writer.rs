@@ -240,7 +240,10 @@ impl Writer {
     ) -> Self {
         let (queue, waiting) = mpsc::unbounded_channel();
         let origin = events.origin().to_owned();
-        tokio::spawn(batch::Batcher { appends, clock, progress, settings, origin }.run(waiting));
+        tokio::spawn(
+            batch::Batcher { appends, clock, progress, settings, origin, known: plan::Known::default() }
+                .run(waiting),
+        );
         Self {
             queue,
             events_free: Arc::new(Semaphore::new(settings.queue_events)),

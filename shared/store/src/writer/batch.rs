@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::plan::Plan;
+use super::plan::{Known, Plan};
 use super::{Append, AppendError, Clock, Outcome, Waiting, WriterSettings, body_bytes};
 use crate::error::StoreError;
 use crate::ports::Appends;
@@ -23,12 +23,13 @@ pub(super) struct Batcher {
     pub(super) progress: Arc<Progress>,
     pub(super) settings: WriterSettings,
     pub(super) origin: String,
+    pub(super) known: Known,
 }
 
 type Answers = Vec<Result<Outcome, AppendError>>;
 
 impl Batcher {
-    pub(super) async fn run(self, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
+    pub(super) async fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
         let mut next = None;
         loop {
             let first = match next.take() {
@@ -72,7 +73,7 @@ impl Batcher {
     }
 
     /// Commits; where the database refuses the batch, halves it, so that one poisoned append fails alone.
-    async fn commit_or_bisect(&self, appends: Vec<Append>) -> Answers {
+    async fn commit_or_bisect(&mut self, appends: Vec<Append>) -> Answers {
         let mut halves = vec![appends];
         let mut answers = Vec::new();
         while let Some(mut part) = halves.pop() {
@@ -90,7 +91,7 @@ impl Batcher {
     }
 
     /// One transaction, tried again for as long as the database asks for that. `Err`: nothing was stored.
-    async fn commit(&self, appends: &[Append]) -> Result<Answers, StoreError> {
+    async fn commit(&mut self, appends: &[Append]) -> Result<Answers, StoreError> {
         let mut pause = Duration::from_millis(2);
         for _ in 1..TRIES {
             match self.commit_once(appends).await {
@@ -102,20 +103,27 @@ impl Batcher {
         self.commit_once(appends).await
     }
 
-    async fn commit_once(&self, appends: &[Append]) -> Result<Answers, StoreError> {
+    async fn commit_once(&mut self, appends: &[Append]) -> Result<Answers, StoreError> {
         let mut tx = self.appends.begin_append().await?;
         let head = tx.head();
         if head.position.saturating_sub(head.sealed) > self.settings.unsealed_events {
             return Ok(appends.iter().map(|_| Err(AppendError::Busy("sealing lags behind"))).collect());
         }
-        let mut plan = Plan::read(tx.as_mut(), appends).await?;
+        // Whatever goes wrong from here on leaves nothing known.
+        let mut plan = Plan::read(tx.as_mut(), appends, std::mem::take(&mut self.known)).await?;
         plan.stamp((self.clock)().max(head.time), &self.origin);
-        let outcomes: Answers = appends.iter().map(|append| plan.place(append)).collect();
-        let Some(batch) = plan.into_batch() else { return Ok(outcomes) };
+        let mut outcomes: Answers = appends.iter().map(|append| plan.place(append)).collect();
+        plan.hash(&mut outcomes);
+        let (batch, known) = plan.into_batch();
+        let Some(batch) = batch else {
+            self.known = known;
+            return Ok(outcomes);
+        };
         // A crash before the commit leaves nothing; after it, all of the batch is durable, answered or not.
         tx.write(&batch).await?;
         match tx.commit().await {
             Ok(()) => {
+                self.known = known;
                 self.progress.set_recorded(batch.position);
                 Ok(outcomes)
             }

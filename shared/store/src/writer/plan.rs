@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use trialseal_record::ids::{StreamId, TrialId};
-use trialseal_seal::event::{AfterSeal, Header, eventleaf};
+use trialseal_seal::event::{AfterSeal, Header, eventleaves};
+use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
 
 use super::{Append, AppendError, AppendedEvent, Expected, NewEvent, Outcome};
@@ -14,10 +15,22 @@ use crate::rows::{CommandId, CommandRow, EventRow, NaturalKeyRow, StreamVersion,
 /// Places of a trial and of a stream are at most 2^31 − 1, as the header format says.
 const PLACES: u64 = 1 << 31;
 
-pub(super) struct Plan {
-    commands: HashMap<CommandId, CommandRow>,
+/// Streams whose versions are kept from batch to batch; some hundred bytes each.
+const KNOWN_STREAMS: usize = 20_000;
+
+/// Sizes of trials and versions of streams as the last batch left them. They hold for as long as the head row does not say
+/// that anybody has written since, and need not be read again.
+#[derive(Default)]
+pub(super) struct Known {
+    /// Position and time of the head row that they belong to.
+    head: Option<(u64, Timestamp)>,
     trials: HashMap<TrialId, u64>,
     streams: HashMap<(TrialId, StreamId), u64>,
+}
+
+pub(super) struct Plan {
+    commands: HashMap<CommandId, CommandRow>,
+    known: Known,
     taken: HashSet<(TrialId, [u8; 32])>,
     stamp: Stamp,
     write: WriteBatch,
@@ -33,25 +46,42 @@ struct Stamp {
 }
 
 impl Plan {
-    /// Reads what the appends rest on.
-    pub(super) async fn read(tx: &mut dyn AppendTx, appends: &[Append]) -> Result<Self, StoreError> {
+    /// Reads what the appends rest on and is not known.
+    pub(super) async fn read(
+        tx: &mut dyn AppendTx,
+        appends: &[Append],
+        mut known: Known,
+    ) -> Result<Self, StoreError> {
+        let head = tx.head();
+        if known.head != Some((head.position, head.time)) || known.streams.len() > KNOWN_STREAMS {
+            known = Known::default();
+        }
         let ids: Vec<CommandId> = appends.iter().map(|a| a.command).collect();
         let commands = tx.commands(&ids).await?.into_iter().map(|row| (row.id, row)).collect();
-        let trials: HashSet<TrialId> = appends.iter().map(|a| a.trial.clone()).collect();
-        let trials = tx.trial_sizes(&trials.into_iter().collect::<Vec<_>>()).await?.into_iter().collect();
-        let streams: HashSet<(TrialId, StreamId)> = appends.iter().flat_map(streams_of).collect();
-        let streams = tx.stream_versions(&streams.into_iter().collect::<Vec<_>>()).await?;
-        let streams = streams.into_iter().map(|row| ((row.trial, row.stream), row.version)).collect();
+        let trials: HashSet<&TrialId> =
+            appends.iter().map(|a| &a.trial).filter(|trial| !known.trials.contains_key(trial)).collect();
+        if !trials.is_empty() {
+            let trials: Vec<TrialId> = trials.into_iter().cloned().collect();
+            known.trials.extend(tx.trial_sizes(&trials).await?);
+        }
+        let streams: HashSet<(TrialId, StreamId)> = appends
+            .iter()
+            .flat_map(streams_of)
+            .filter(|stream| !known.streams.contains_key(stream))
+            .collect();
+        if !streams.is_empty() {
+            let streams = tx.stream_versions(&streams.into_iter().collect::<Vec<_>>()).await?;
+            known.streams.extend(streams.into_iter().map(|row| ((row.trial, row.stream), row.version)));
+        }
+        known.head = Some((head.position, head.time));
         let keys: Vec<(TrialId, [u8; 32])> =
             appends.iter().flat_map(|a| a.natural_keys.iter().map(|k| (a.trial.clone(), k.key))).collect();
         let taken =
             if keys.is_empty() { HashSet::new() } else { tx.taken(&keys).await?.into_iter().collect() };
-        let head = tx.head();
         let after = head.seal.map(|seal| AfterSeal { seal: seal.number, leaf: seal.leaf });
         Ok(Self {
             commands,
-            trials,
-            streams,
+            known,
             taken,
             stamp: Stamp { origin: String::new(), time: head.time, after },
             write: WriteBatch {
@@ -81,7 +111,7 @@ impl Plan {
             return if same { Ok(Outcome::Replayed(done.clone())) } else { Err(AppendError::CommandReused) };
         }
         self.refuse(append)?;
-        let first = self.trials.get(&append.trial).copied().unwrap_or(0);
+        let first = self.known.trials.get(&append.trial).copied().unwrap_or(0);
         let (mut rows, mut answers) = (Vec::new(), Vec::with_capacity(append.events.len()));
         let mut versions: HashMap<StreamId, u64> = HashMap::new();
         for (event, offset) in append.events.iter().zip(0..) {
@@ -101,11 +131,11 @@ impl Plan {
     }
 
     fn version(&self, append: &Append, stream: StreamId) -> u64 {
-        self.streams.get(&(append.trial.clone(), stream)).copied().unwrap_or(0)
+        self.known.streams.get(&(append.trial.clone(), stream)).copied().unwrap_or(0)
     }
 
     fn refuse(&self, append: &Append) -> Result<(), AppendError> {
-        let size = self.trials.get(&append.trial).copied();
+        let size = self.known.trials.get(&append.trial).copied();
         match (append.new_trial, size) {
             (true, Some(_)) => return Err(AppendError::TrialExists),
             (false, None) => return Err(AppendError::UnknownTrial),
@@ -132,7 +162,7 @@ impl Plan {
     /// Takes an append that has its places into the batch.
     fn take(&mut self, append: &Append, rows: Vec<EventRow>, versions: HashMap<StreamId, u64>) {
         let trial = &append.trial;
-        let size = self.trials.entry(trial.clone()).or_insert(0);
+        let size = self.known.trials.entry(trial.clone()).or_insert(0);
         let row = CommandRow {
             id: append.command,
             digest: append.digest,
@@ -143,7 +173,7 @@ impl Plan {
         *size += rows.len() as u64;
         self.grown_trials.insert(trial.clone());
         for (stream, version) in versions {
-            self.streams.insert((trial.clone(), stream), version);
+            self.known.streams.insert((trial.clone(), stream), version);
             self.grown_streams.insert((trial.clone(), stream));
         }
         self.commands.insert(row.id, row.clone());
@@ -157,27 +187,43 @@ impl Plan {
         self.write.events.extend(rows);
     }
 
-    /// What is to be written; `None` where every append was refused or carried out before.
-    pub(super) fn into_batch(mut self) -> Option<WriteBatch> {
+    /// Gives the events of the batch their leaves, and those who sent them too.
+    pub(super) fn hash(&mut self, outcomes: &mut [Result<Outcome, AppendError>]) {
+        let leaves = eventleaves(self.write.events.iter().map(|row| row.header.as_slice()));
+        let recorded = outcomes.iter_mut().filter_map(|outcome| match outcome {
+            Ok(Outcome::Recorded(events)) => Some(events),
+            _ => None,
+        });
+        // Both are in the order of the places.
+        for ((row, answer), leaf) in self.write.events.iter_mut().zip(recorded.flatten()).zip(leaves) {
+            row.leaf = leaf;
+            answer.leaf = leaf;
+        }
+    }
+
+    /// What is to be written, if anything is: not where every append was refused or carried out before. And what is known
+    /// once it is written.
+    pub(super) fn into_batch(mut self) -> (Option<WriteBatch>, Known) {
         if self.write.events.is_empty() {
-            return None;
+            return (None, self.known);
         }
         self.write.trials = self
             .grown_trials
             .iter()
-            .filter_map(|trial| Some((trial.clone(), *self.trials.get(trial)?)))
+            .filter_map(|trial| Some((trial.clone(), *self.known.trials.get(trial)?)))
             .collect();
         self.write.trials.sort();
         self.write.streams = self
             .grown_streams
             .into_iter()
             .filter_map(|key| {
-                let version = *self.streams.get(&key)?;
+                let version = *self.known.streams.get(&key)?;
                 Some(StreamVersion { trial: key.0, stream: key.1, version })
             })
             .collect();
         self.write.time = self.stamp.time;
-        Some(self.write)
+        self.known.head = Some((self.write.position, self.write.time));
+        (Some(self.write), self.known)
     }
 }
 
@@ -223,7 +269,8 @@ impl Place {
         };
         header.check().map_err(|_| AppendError::Unacceptable("its header would not be a valid one"))?;
         let canonical = header.canonical();
-        let leaf = eventleaf(&canonical);
+        // `Plan::hash` gives it, to all of the batch at once.
+        let leaf = Hash::ZERO;
         let answer = AppendedEvent {
             position: self.position,
             trialseq: self.trialseq,
