@@ -228,12 +228,8 @@ impl Ingest {
             }
         }
         let stamp = Stamp::new(&submission.principal, &submission.request_id);
-        let ids = Arc::clone(&self.ids);
-        let preparing = tokio::task::spawn_blocking(move || {
-            let events = prepare(&drafts, &stamp, ids.as_ref(), now_micros);
-            (events, drafts)
-        });
-        let (events, drafts) = preparing.await.map_err(|error| Problem::internal(&error))?;
+        // Costs no more than reading the body did.
+        let events = prepare(&drafts, &stamp, self.ids.as_ref(), now_micros);
         let append = Append {
             command: submission.id,
             digest: submission.digest,
