@@ -21,11 +21,16 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use mimalloc::MiMalloc;
 use trialseal_projector::Model;
 use trialseal_runtime::settings::{SETTINGS, Settings, unknown_in_process};
 use trialseal_runtime::telemetry;
 
 use crate::ledger::Ledger;
+
+/// Commands are read, taken apart and written again, each in hundreds of small pieces of memory, on all threads at once.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// The audit-trail service for clinical trials whose record can be checked by anybody.
 #[derive(Debug, Parser)]
