@@ -1,7 +1,8 @@
 //! How fast commands are recorded over the whole HTTP path (token, JSON, decision, commitment, encryption, hashing, commit) on
 //! PostgreSQL that waits for its disk, and what part that is of raw `COPY` of the very same rows into an equally indexed
-//! table, in one run. Client, service and database share the machine.
+//! table, in one run. Client, service and database share the machine. Other event stores are measured beside it.
 
+mod rivals;
 mod wire;
 
 use std::fmt::Write as _;
@@ -17,6 +18,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use serde_json::{Value, json};
 
+use self::rivals::Comparison;
 use self::wire::Wire;
 use super::engine::{Build, Engine, run_again_with_postgres};
 use crate::service::{Client, Role, Service, Tokens};
@@ -39,6 +41,9 @@ pub(crate) struct Options {
     /// A PostgreSQL server in which databases can be made; without one, one that waits for its disk is started for the while
     #[arg(long, env = "TRIALSEAL_TEST_POSTGRES", hide_env_values = true)]
     postgres: Option<String>,
+    /// Leave out the other event stores, which have to be installed first
+    #[arg(long)]
+    without_rivals: bool,
 }
 
 /// A load: so many clients at once, each with so many events a request.
@@ -85,26 +90,37 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let database = service.launch().database_url.clone().context("the service has no database")?;
     service.stop()?;
     let (rows, copied) = copy(&database, &build.folder("append-copy")?.join("rows"))?;
-    print_table(&measured, rows, copied);
+    let comparison = if options.without_rivals {
+        println!("Without the other event stores, as asked: their figures are left out.");
+        Comparison::default()
+    } else {
+        rivals::compare(url, &build, options.seconds, &record(1))?
+    };
+    let all = || measured.iter().chain(&comparison.measured);
+    print_table(all(), rows, copied);
     let mut figures = json!({"bench": "append", "copy_indexed": copied.round()});
-    for load in &measured {
+    for load in all() {
         figures[load.name] = json!(load.events_a_second.round());
         figures[format!("{}_of_copy", load.name)] =
             json!((load.events_a_second / copied * 1000.0).round() / 1000.0);
         figures[format!("{}_p50_ms", load.name)] = json!(milliseconds(load.p50));
         figures[format!("{}_p99_ms", load.name)] = json!(milliseconds(load.p99));
     }
+    rivals::add_fastest(&mut figures, &comparison);
+    for missing in &comparison.missing {
+        println!("{missing}\n(--without-rivals measures without the other event stores.)");
+    }
     println!("{figures}");
-    Ok(ExitCode::SUCCESS)
+    Ok(if comparison.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_table(measured: &[Measured], rows: u64, copied: f64) {
-    println!("{:<14} {:>10} {:>8} {:>9} {:>9}", "load", "events/s", "of COPY", "p50 ms", "p99 ms");
-    println!("{:<14} {copied:>10.0} {:>8} {:>9} {:>9}", "copy_indexed", "1.00", "", "");
+fn print_table<'a>(measured: impl Iterator<Item = &'a Measured>, rows: u64, copied: f64) {
+    println!("{:<16} {:>10} {:>8} {:>9} {:>9}", "load", "events/s", "of COPY", "p50 ms", "p99 ms");
+    println!("{:<16} {copied:>10.0} {:>8} {:>9} {:>9}", "copy_indexed", "1.00", "", "");
     for load in measured {
         let part = load.events_a_second / copied;
         println!(
-            "{:<14} {:>10.0} {part:>8.2} {:>9.1} {:>9.1}",
+            "{:<16} {:>10.0} {part:>8.2} {:>9.1} {:>9.1}",
             load.name,
             load.events_a_second,
             milliseconds(load.p50),

@@ -63,6 +63,13 @@ impl Build {
         Ok(folder)
     }
 
+    /// A folder of that name, with what earlier runs left in it.
+    pub(super) fn kept_folder(&self, name: &str) -> Result<PathBuf> {
+        let folder = self.target.join("bench").join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
+
     /// A fresh service in a folder of that name. `postgres_url` is where a new database can be made.
     pub(super) fn start(&self, name: &str, engine: Engine, postgres_url: Option<&str>) -> Result<Service> {
         let database_url = match (engine, postgres_url) {
@@ -93,7 +100,7 @@ pub(super) fn run_again_with_postgres(options: &[&str]) -> Result<ExitCode> {
 }
 
 /// Makes an empty database by PostgreSQL's own client, and answers with its address.
-fn new_database(server: &str, name: &str) -> Result<String> {
+pub(super) fn new_database(server: &str, name: &str) -> Result<String> {
     let database = format!("trialseal_bench_{}", name.replace('-', "_"));
     for sql in
         [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")]
