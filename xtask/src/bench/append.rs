@@ -108,7 +108,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     }
     rivals::add_fastest(&mut figures, &comparison);
     for missing in &comparison.missing {
-        println!("{missing}\n(--without-rivals measures without the other event stores.)");
+        println!("{missing}");
+    }
+    if !comparison.missing.is_empty() {
+        println!("(--without-rivals measures without the other event stores.)");
     }
     println!("{figures}");
     Ok(if comparison.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
