@@ -1,12 +1,15 @@
 //! The database of one service, and the hands of somebody who has got at it.
 
 use std::fmt::Write as _;
+use std::fs;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection, PgSslMode};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _};
+use tokio::runtime::Runtime;
 
 /// The environment variable with the URL of a database on a server whose user may make databases.
 const SERVER: &str = "TRIALSEAL_TEST_POSTGRES";
@@ -34,7 +37,7 @@ impl Database {
     pub(crate) fn make(engine: Engine, dir: &Path) -> Self {
         Self(match engine {
             Engine::Sqlite => Kind::Sqlite { file: dir.join("trialseal.db").display().to_string() },
-            Engine::Postgres => make_on_server(),
+            Engine::Postgres => make_on_server(test_server()),
         })
     }
 
@@ -44,6 +47,39 @@ impl Database {
             Kind::Sqlite { .. } => "sqlite".to_owned(),
             Kind::Postgres { server, name } => {
                 PgConnectOptions::clone(server).database(name).to_url_lossy().to_string()
+            }
+        }
+    }
+
+    /// A database on the server of the tests.
+    pub fn on_postgres() -> Self {
+        Self(make_on_server(test_server()))
+    }
+
+    /// A database on a server of one's own.
+    pub fn on(server: &str) -> Self {
+        Self(make_on_server(server.parse().unwrap()))
+    }
+
+    /// Where the server is.
+    pub fn server(&self) -> SocketAddr {
+        match &self.0 {
+            Kind::Sqlite { .. } => panic!("the embedded database has no server"),
+            Kind::Postgres { server, .. } => {
+                let found = (server.get_host(), server.get_port()).to_socket_addrs();
+                found.unwrap().next().expect("the server has an address")
+            }
+        }
+    }
+
+    /// What a service is told that reaches the server at another address.
+    pub(crate) fn url_at(&self, address: SocketAddr) -> String {
+        match &self.0 {
+            Kind::Sqlite { .. } => panic!("the embedded database has no server"),
+            Kind::Postgres { server, name } => {
+                let there = PgConnectOptions::clone(server).host(&address.ip().to_string());
+                let plain = there.port(address.port()).ssl_mode(PgSslMode::Disable);
+                plain.database(name).to_url_lossy().to_string()
             }
         }
     }
@@ -94,6 +130,42 @@ impl Database {
         found.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
+    /// Somebody else's session on PostgreSQL, which stays open.
+    pub fn session(&self) -> Session {
+        match &self.0 {
+            Kind::Sqlite { .. } => panic!("the embedded database has no sessions"),
+            Kind::Postgres { server, name } => {
+                let runtime = runtime();
+                let options = PgConnectOptions::clone(server).database(name);
+                let session = runtime.block_on(PgConnection::connect_with(&options)).unwrap();
+                Session { runtime, session }
+            }
+        }
+    }
+
+    /// Copies the database of a service that does not run, as a backup does.
+    pub fn back_up(&self, to: &str) {
+        match &self.0 {
+            Kind::Sqlite { file } => copy_files(file, &format!("{file}.{to}")),
+            Kind::Postgres { server, name } => copy_database(server, name, &format!("{name}_{to}")),
+        }
+    }
+
+    /// Puts a copy in the place of the database of a service that does not run.
+    pub fn restore(&self, from: &str) {
+        match &self.0 {
+            Kind::Sqlite { file } => copy_files(&format!("{file}.{from}"), file),
+            Kind::Postgres { server, name } => copy_database(server, &format!("{name}_{from}"), name),
+        }
+    }
+
+    /// Removes a copy.
+    pub fn remove_copy(&self, copy: &str) {
+        if let Kind::Postgres { server, name } = &self.0 {
+            on_server(server, &format!("DROP DATABASE {name}_{copy}"));
+        }
+    }
+
     /// Everything that is stored, as text with bytes in hex: what somebody with a dump of the database has. Of SQLite the
     /// file is the dump.
     pub fn dump(&self) -> String {
@@ -106,6 +178,26 @@ impl Database {
             }
         }
         dump
+    }
+}
+
+/// A session that stays open, with whatever it has begun.
+#[derive(Debug)]
+pub struct Session {
+    runtime: Runtime,
+    session: PgConnection,
+}
+
+impl Session {
+    /// Carries out statements.
+    pub fn execute(&mut self, sql: &str) {
+        self.runtime.block_on(sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.session)).unwrap();
+    }
+
+    /// The one text column of a query, a text a row.
+    pub fn texts(&mut self, sql: &str) -> Vec<String> {
+        let found = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_all(&mut self.session);
+        self.runtime.block_on(found).unwrap()
     }
 }
 
@@ -123,16 +215,35 @@ async fn sqlite(file: &str) -> Result<SqliteConnection, sqlx::Error> {
     SqliteConnection::connect_with(&options).await
 }
 
-fn make_on_server() -> Kind {
-    static MADE: AtomicU32 = AtomicU32::new(0);
+/// The embedded database is three files.
+fn copy_files(from: &str, to: &str) {
+    for ending in ["", "-wal", "-shm"] {
+        let (from, to) = (format!("{from}{ending}"), format!("{to}{ending}"));
+        if fs::exists(&from).unwrap() {
+            fs::copy(from, to).unwrap();
+        } else if fs::exists(&to).unwrap() {
+            fs::remove_file(to).unwrap();
+        }
+    }
+}
+
+fn copy_database(server: &PgConnectOptions, from: &str, to: &str) {
+    on_server(server, &format!("DROP DATABASE IF EXISTS {to} WITH (FORCE)"));
+    on_server(server, &format!("CREATE DATABASE {to} TEMPLATE {from}"));
+}
+
+fn test_server() -> PgConnectOptions {
     #[expect(clippy::disallowed_methods, reason = "settings are the service's; this is the tests' own")]
     let Ok(url) = std::env::var(SERVER) else {
         panic!(
             "{SERVER} is not set: run ./test, or xtask/with-postgres before the command, which start a server"
         );
     };
-    let server: PgConnectOptions =
-        url.parse().expect("TRIALSEAL_TEST_POSTGRES is the URL of a PostgreSQL database");
+    url.parse().expect("TRIALSEAL_TEST_POSTGRES is the URL of a PostgreSQL database")
+}
+
+fn make_on_server(server: PgConnectOptions) -> Kind {
+    static MADE: AtomicU32 = AtomicU32::new(0);
     let name = format!("trialseal_e2e_{}_{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
     // A run that was killed may have left a database to a process of the same number.
     on_server(&server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
@@ -152,5 +263,9 @@ fn on_server(server: &PgConnectOptions, sql: &str) {
 }
 
 fn wait<F: Future>(what: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(what)
+    runtime().block_on(what)
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, Database, Engine, program};
+use crate::{Client, Database, Engine, Proxy, Verifier, program};
 
 /// How long a service may take until it is ready, and to do what it was asked for: a whole study on a busy machine.
 const WITHIN: Duration = Duration::from_mins(3);
@@ -73,11 +73,22 @@ impl Service {
 
     /// Starts a service with a new ledger and other settings than the tests usually have.
     pub fn start_with(engine: Engine, settings: &[(&'static str, &str)]) -> Self {
-        let dir = tempfile::Builder::new().prefix("trialseal-").tempdir().unwrap();
-        let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
+        let dir = folder();
         let database = Database::make(engine, dir.path());
+        let url = database.url();
+        Self::start_in(dir, database, url, settings)
+    }
+
+    /// Starts a service with a new ledger on a PostgreSQL database that it reaches through a proxy.
+    pub fn start_behind(proxy: &Proxy, database: Database, settings: &[(&'static str, &str)]) -> Self {
+        let url = database.url_at(proxy.address());
+        Self::start_in(folder(), database, url, settings)
+    }
+
+    fn start_in(dir: TempDir, database: Database, url: String, settings: &[(&'static str, &str)]) -> Self {
+        let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
         let mut all = vec![
-            ("TRIALSEAL_DATABASE_URL", database.url()),
+            ("TRIALSEAL_DATABASE_URL", url),
             ("TRIALSEAL_SEAL_INTERVAL_MS", "200".to_owned()),
             // What goes well is not shown where a test fails.
             ("TRIALSEAL_LOG", "warn".to_owned()),
@@ -187,6 +198,31 @@ impl Service {
         assert!(status.success(), "the service ended with {status}:\n{}", self.end_of_log());
     }
 
+    /// Waits until the service has ended by itself; answers whether it ended well.
+    pub fn ends(&mut self) -> bool {
+        let mut child = self.child.take().expect("the service runs");
+        let status = self.wait("the service ends", || child.try_wait().unwrap());
+        status.success()
+    }
+
+    /// The newest checkpoint that everybody can read.
+    pub fn published_checkpoint(&self) -> Vec<u8> {
+        fs::read(self.published().join("checkpoint")).unwrap()
+    }
+
+    /// The service has refused to seal on top of a database that knows less than is published, and has said what to do. The
+    /// log is what it was, and verifies.
+    pub fn assert_nothing_sealed_since(&self, published: &[u8], verifier: &Verifier) {
+        let log = self.log();
+        for words in
+            ["the published checkpoint has size", "Nothing will be sealed; restore the newest database"]
+        {
+            assert!(log.contains(words), "the service does not say {words:?}:\n{}", self.end_of_log());
+        }
+        assert_eq!(self.published_checkpoint(), published, "another checkpoint was published");
+        verifier.log(&self.published()).assert_sound();
+    }
+
     /// Starts the service again on the same ledger, after [`Service::kill`] or [`Service::stop`].
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "the service runs already");
@@ -197,6 +233,12 @@ impl Service {
     pub fn try_start_again(&mut self) -> bool {
         self.spawn();
         self.becomes_ready()
+    }
+
+    /// Waits until the service says that it is ready.
+    pub fn wait_until_ready(&self) {
+        let anonymous = self.anonymous();
+        self.wait("the service is ready", || (anonymous.get("/readyz").status == 200).then_some(()));
     }
 
     /// Waits until all that is recorded is under a published seal; answers how many events that is.
@@ -304,6 +346,10 @@ impl Drop for Service {
         }
         self.kill();
     }
+}
+
+fn folder() -> TempDir {
+    tempfile::Builder::new().prefix("trialseal-").tempdir().unwrap()
 }
 
 /// Whether an answer of a job says that it came to its end.

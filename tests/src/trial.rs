@@ -118,6 +118,7 @@ pub struct Trial {
     investigator: Client,
     irb: Client,
     acknowledged: RefCell<Vec<Value>>,
+    commands: Cell<usize>,
     next: Cell<u32>,
 }
 
@@ -131,6 +132,7 @@ impl Trial {
             investigator: service.client(Role::Investigator),
             irb: service.client(Role::Irb),
             acknowledged: RefCell::default(),
+            commands: Cell::new(0),
             next: Cell::new(0),
         };
         let answer =
@@ -201,6 +203,11 @@ impl Trial {
         self.acknowledged.borrow().clone()
     }
 
+    /// How many commands these were.
+    pub fn acknowledged_commands(&self) -> usize {
+        self.commands.get()
+    }
+
     fn send(&self, client: &Client, route: &str, body: &Value) -> Value {
         let answer = client.post(&self.path(route), &self.key(), body).expect(201).json();
         self.note(&answer);
@@ -212,6 +219,7 @@ impl Trial {
     }
 
     fn note(&self, answer: &Value) {
+        self.commands.set(self.commands.get() + 1);
         self.acknowledged.borrow_mut().extend(answer["events"].as_array().unwrap().iter().cloned());
     }
 }

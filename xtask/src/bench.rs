@@ -6,6 +6,7 @@
 mod append;
 mod cdisc;
 mod engine;
+mod faults;
 mod import;
 mod trial;
 
@@ -23,6 +24,8 @@ pub(crate) enum Bench {
     Import(import::Options),
     /// The CDISC pilot data in, sealed, out again, verified, and compared byte for byte
     Cdisc(cdisc::Options),
+    /// Faults at every step on the way to PostgreSQL, under load; counts them, and looks for what is lost
+    Faults(faults::Options),
 }
 
 /// Runs one of them.
@@ -31,5 +34,6 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Append(options) => append::run(options),
         Bench::Import(options) => import::run(options),
         Bench::Cdisc(options) => cdisc::run(options),
+        Bench::Faults(options) => faults::run(options),
     }
 }
