@@ -17,6 +17,7 @@
 )]
 
 mod client;
+mod cluster;
 mod database;
 mod dataset_json;
 mod export;
@@ -33,6 +34,7 @@ mod trial;
 mod verifier;
 
 pub use client::{Answer, Client};
+pub use cluster::Cluster;
 pub use database::{Database, Engine, Session};
 pub use dataset_json::{Column, Table, generated_study, laboratory};
 pub use export::{export, try_export, unpack, zip_of};
