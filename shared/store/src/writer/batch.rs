@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 use super::plan::{Known, Plan};
 use super::{Append, AppendError, Clock, Outcome, Waiting, WriterSettings, body_bytes};
@@ -13,6 +14,9 @@ use crate::progress::Progress;
 
 /// How often a batch is tried again when the database asks for it, before its callers are told.
 const TRIES: u32 = 8;
+/// After so long it is not tried again, however seldom it was: where each try waits for a lock in vain, those who sent the
+/// commands have waited long enough.
+const TRYING: Duration = Duration::from_secs(5);
 /// How often the outcome of a commit in doubt is asked for, and how long is waited between.
 const LOOKUPS: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
@@ -93,9 +97,10 @@ impl Batcher {
     /// One transaction, tried again for as long as the database asks for that. `Err`: nothing was stored.
     async fn commit(&mut self, appends: &[Append]) -> Result<Answers, StoreError> {
         let mut pause = Duration::from_millis(2);
+        let begun = Instant::now();
         for _ in 1..TRIES {
             match self.commit_once(appends).await {
-                Err(StoreError::TryAgain(_)) => tokio::time::sleep(pause).await,
+                Err(StoreError::TryAgain(_)) if begun.elapsed() < TRYING => tokio::time::sleep(pause).await,
                 done => return done,
             }
             pause *= 2;
