@@ -14,6 +14,9 @@ use tokio::runtime::Runtime;
 /// The environment variable with the URL of a database on a server whose user may make databases.
 const SERVER: &str = "TRIALSEAL_TEST_POSTGRES";
 
+/// The database that a server of a test's own begins with.
+const ONLY: &str = "postgres";
+
 /// A database engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Engine {
@@ -56,9 +59,11 @@ impl Database {
         Self(make_on_server(test_server()))
     }
 
-    /// A database on a server of one's own.
-    pub fn on(server: &str) -> Self {
-        Self(make_on_server(server.parse().unwrap()))
+    /// The one database of a server that is a test's own, and goes with it.
+    pub fn on(server: SocketAddr) -> Self {
+        let options = PgConnectOptions::new_without_pgpass().host(&server.ip().to_string());
+        let server = Box::new(options.port(server.port()).username("postgres").ssl_mode(PgSslMode::Disable));
+        Self(Kind::Postgres { server, name: ONLY.to_owned() })
     }
 
     /// Where the server is.
@@ -203,7 +208,10 @@ impl Session {
 
 impl Drop for Database {
     fn drop(&mut self) {
-        if let Kind::Postgres { server, name } = &self.0 {
+        // That one goes with its server.
+        if let Kind::Postgres { server, name } = &self.0
+            && name != ONLY
+        {
             // A test that failed leaves connections of its service.
             on_server(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
         }

@@ -29,7 +29,7 @@ struct Setup {
 impl Setup {
     fn on(server: &Cluster) -> Self {
         let proxy = Proxy::to(server.address());
-        let database = Database::on(&format!("postgres://postgres@{}/postgres", proxy.address()));
+        let database = Database::on(proxy.address());
         let service = Service::start_behind(&proxy, database, &[("TRIALSEAL_SEAL_INTERVAL_MS", "100")]);
         let trial = Trial::open(&service, "FAILOVER-1");
         let verifier = Verifier::of(&service);

@@ -53,21 +53,23 @@ fn an_old_snapshot_is_in_nobodys_way() {
 fn who_waits_for_a_lock_in_vain_is_told_in_time() {
     let service = Service::start(Engine::Postgres);
     let trial = Trial::open(&service, "LOCK-1");
-    let participant = trial.enrol("101-001", true);
+    // Each about somebody else: commands about one participant wait for one another besides.
+    let paths: Vec<String> = (0..4)
+        .map(|number| trial.enrol(&format!("101-00{number}"), true))
+        .map(|participant| trial.path(&format!("participants/{participant}/data")))
+        .collect();
     let verifier = Verifier::of(&service);
     service.wait_until_sealed();
     let investigator = service.client(Role::Investigator);
-    let path = trial.path(&format!("participants/{participant}/data"));
-    let send = |number: u32| {
-        let (begun, visit) = (Instant::now(), format!("week-{number}"));
-        let answer = investigator.post(&path, &visit, &bodies::data(&visit, "81.40"));
-        println!("{visit} {} after {} ms", answer.status, begun.elapsed().as_millis());
+    let send = |path: &str| {
+        let begun = Instant::now();
+        let answer = investigator.post(path, path, &bodies::data("Baseline", "81.40"));
         (answer, begun.elapsed())
     };
     let mut holder = service.database().session();
     holder.execute("BEGIN; SELECT * FROM ledger FOR UPDATE");
     thread::scope(|scope| {
-        let waiting: Vec<_> = (0..4).map(|number| scope.spawn(move || send(number))).collect();
+        let waiting: Vec<_> = paths.iter().map(|path| scope.spawn(move || send(path))).collect();
         for waiting in waiting {
             let (answer, time) = waiting.join().unwrap();
             answer.problem(503, "unavailable");
@@ -76,8 +78,8 @@ fn who_waits_for_a_lock_in_vain_is_told_in_time() {
         }
     });
     holder.execute("ROLLBACK");
-    for number in 0..4 {
-        let (answer, _) = send(number);
+    for path in &paths {
+        let (answer, _) = send(path);
         assert_ne!(answer.expect(201).header("idempotent-replayed"), "true", "it was recorded after all");
     }
     service.wait_until_sealed();
