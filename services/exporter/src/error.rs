@@ -49,9 +49,12 @@ impl ExportError {
     /// Whether the same export may succeed a little later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Store(StoreError::Unavailable(_) | StoreError::TryAgain(_) | StoreError::Overtaken(_)) => {
-                true
-            }
+            Self::Store(
+                StoreError::Unavailable(_)
+                | StoreError::TryAgain(_)
+                | StoreError::Overtaken(_)
+                | StoreError::Deposed,
+            ) => true,
             Self::Vault(error) => matches!(error, VaultError::Store(_) | VaultError::Management(_)),
             _ => false,
         }

@@ -55,6 +55,7 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
             Problem::new(ProblemKind::Damaged, format!("The record is damaged: {error}."))
         }
         StoreError::Unavailable(_) | StoreError::TryAgain(_) | StoreError::Overtaken(_) => unavailable(error),
+        StoreError::Deposed => deposed(),
         StoreError::Refused(_) => Problem::internal(error),
     }
 }
@@ -104,6 +105,7 @@ pub(crate) fn of_append(error: &AppendError) -> Problem {
         AppendError::Busy(why) => {
             Problem::new(ProblemKind::Busy, format!("{why}.")).with_retry_after_seconds(BUSY_SECONDS)
         }
+        AppendError::Deposed => deposed(),
         AppendError::Store { .. } => unavailable(error),
     }
 }
@@ -112,6 +114,15 @@ pub(crate) fn of_append(error: &AppendError) -> Problem {
 fn taken(rule: &str) -> Refusal {
     let subject = NaturalKeyKind::SubjectNumber.taken();
     if subject.rule == rule { subject } else { NaturalKeyKind::SiteNumber.taken() }
+}
+
+/// Nothing was recorded here; a proxy may lead the same command, with its key, to the process that was elected.
+fn deposed() -> Problem {
+    Problem::new(
+        ProblemKind::Unavailable,
+        "Another process writes this ledger now; send the same command again.",
+    )
+    .with_retry_after_seconds(BUSY_SECONDS)
 }
 
 fn unavailable(error: &dyn std::fmt::Display) -> Problem {

@@ -17,7 +17,10 @@ const RETRY_SECONDS: u32 = 1;
 pub(crate) fn store(error: StoreError) -> Problem {
     match error {
         StoreError::Damaged(_) | StoreError::DamagedEvent { .. } => damaged(&error),
-        StoreError::Unavailable(_) | StoreError::TryAgain(_) | StoreError::Overtaken(_) => {
+        StoreError::Unavailable(_)
+        | StoreError::TryAgain(_)
+        | StoreError::Overtaken(_)
+        | StoreError::Deposed => {
             tracing::error!(%error, "query.store.read");
             unavailable("The record cannot be read right now.")
         }

@@ -8,6 +8,7 @@
 //! statements, which see all that was committed before the lock was had. Many rows are inserted by one statement, and
 //! looked up by one that walks the list of their keys (LATERAL), so that its cost does not depend on a table's size.
 
+mod election;
 mod error;
 mod models;
 mod record;
@@ -24,6 +25,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, SqlSafeStr};
 use trialseal_store::columns::{self, HeadColumns};
 use trialseal_store::{LedgerHead, Result, StoreError};
+use uuid::Uuid;
 
 use crate::error::{failed, migration_failed};
 use crate::session::{Health, Session};
@@ -54,7 +56,11 @@ const TRIES: u32 = 20;
 pub struct PostgresStore {
     origin: String,
     ledger: i16,
+    /// The process whose hands this is in.
+    who: Option<Uuid>,
     pool: PgPool,
+    /// One connection apart, so that a term is not lost for want of a free one.
+    election: PgPool,
     patience: Duration,
     health: Health,
 }
@@ -82,18 +88,15 @@ impl PostgresStore {
         session.close().await.map_err(failed)?;
 
         let health = Health::default();
-        let pool = PgPoolOptions::new()
-            .max_connections(connections)
-            .acquire_timeout(TURN)
-            .test_before_acquire(false)
-            .before_acquire({
-                let health = health.clone();
-                move |connection, idle| Box::pin(health.clone().admits(connection, idle))
-            })
-            .connect_with(options.options(LIMITS).options(PLANS).options([durable]))
-            .await
-            .map_err(failed)?;
-        Ok(Self { origin: origin.to_owned(), ledger, pool, patience: PATIENCE, health })
+        let pool = PgPoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).before_acquire({
+            let health = health.clone();
+            move |connection, idle| Box::pin(health.clone().admits(connection, idle))
+        });
+        let options = options.options(LIMITS).options(PLANS).options([durable]);
+        let election = pool.clone().max_connections(1).connect_lazy_with(options.clone());
+        let pool = pool.max_connections(connections).connect_with(options).await.map_err(failed)?;
+        let (origin, who, patience) = (origin.to_owned(), None, PATIENCE);
+        Ok(Self { origin, ledger, who, pool, election, patience, health })
     }
 
     /// The same store, giving a silent server so long in the place of 75 s. For tests.
@@ -104,18 +107,27 @@ impl PostgresStore {
 
     /// Waits for what is under way and closes all connections.
     pub async fn close(&self) {
+        self.election.close().await;
         self.pool.close().await;
     }
 
     /// Begins a transaction and locks the ledger's head row.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] where that names another holder than the process whose hands this is in.
     async fn lock(&self) -> Result<Locked> {
         let mut session = self.session().await?;
         // Made of a number and of this text alone.
         let lock = AssertSqlSafe(format!(
-            "BEGIN; SELECT position, time, seal, seal_leaf, sealed FROM ledger WHERE ledger = {} FOR UPDATE",
+            "BEGIN; SELECT position, time, seal, seal_leaf, sealed, holder FROM ledger WHERE ledger = {} FOR UPDATE",
             self.ledger
         ));
-        let head: HeadColumns = session.begin_with(lock).await?;
+        let (position, time, seal, leaf, sealed, holder): (_, _, _, _, _, Option<Uuid>) =
+            session.begin_with(lock).await?;
+        if holder != self.who {
+            return Err(StoreError::Deposed);
+        }
+        let head: HeadColumns = (position, time, seal, leaf, sealed);
         Ok(Locked { session, ledger: self.ledger, head: columns::head(head)?, whole: true })
     }
 }
@@ -150,14 +162,14 @@ fn options(url: &str) -> Result<PgConnectOptions> {
 }
 
 fn migrator() -> Migrator {
-    let ledger = include_str!("../../../migrations/postgres/0001_ledger.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "ledger".into(),
-        MigrationType::Simple,
-        ledger.into_sql_str(),
-        false,
-    )])
+    let migrations = [
+        ("ledger", include_str!("../../../migrations/postgres/0001_ledger.sql")),
+        ("election", include_str!("../../../migrations/postgres/0002_election.sql")),
+    ];
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(migrations).map(migration).collect())
 }
 
 /// The number of the ledger of this origin, which is made where it is missing.

@@ -16,7 +16,9 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 impl Jobs for PostgresStore {
     async fn put_job(&self, job: &JobRow) -> Result<()> {
         let put = query(
-            "INSERT INTO job (ledger, id, kind, trial, actor, ended, detail) VALUES ($1, $2, $3, $4, $5, $6, $7)
+            "INSERT INTO job (ledger, id, kind, trial, actor, ended, detail)
+             SELECT ledger, $2, $3, $4, $5, $6, $7 FROM ledger WHERE ledger = $1 AND holder IS NOT DISTINCT FROM $8
+             FOR SHARE
              ON CONFLICT (ledger, id) DO UPDATE SET kind = excluded.kind, trial = excluded.trial,
                  actor = excluded.actor, ended = excluded.ended, detail = excluded.detail",
         )
@@ -26,8 +28,9 @@ impl Jobs for PostgresStore {
         .bind(job.trial.as_str())
         .bind(job.actor.as_str())
         .bind(job.ended)
-        .bind(job.detail.as_slice());
-        self.execute(put).await.map(|_| ())
+        .bind(job.detail.as_slice())
+        .bind(self.who);
+        if self.execute(put).await? > 0 { Ok(()) } else { Err(StoreError::Deposed) }
     }
 
     async fn job(&self, id: Uuid) -> Result<Option<JobRow>> {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
-use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgPool, PgRow, PgSeverity};
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Connection, Error, FromRow, PgConnection, Postgres, SqlSafeStr};
 use trialseal_store::{Result, StoreError};
@@ -202,7 +202,12 @@ impl Health {
 impl PostgresStore {
     /// A connection for several steps.
     pub(crate) async fn session(&self) -> Result<Session> {
-        let connection = self.pool.acquire().await.map_err(failed)?;
+        self.session_of(&self.pool).await
+    }
+
+    /// As [`session`](Self::session), from another pool.
+    pub(crate) async fn session_of(&self, pool: &PgPool) -> Result<Session> {
+        let connection = pool.acquire().await.map_err(failed)?;
         let (patience, health) = (self.patience, self.health.clone());
         Ok(Session { connection: Some(connection), state: State::Idle, patience, health })
     }

@@ -7,6 +7,7 @@
 //! One connection writes, the others only read. Thanks to the write-ahead log readers never wait for the writer, and
 //! `synchronous = FULL` makes a commit durable before it is acknowledged.
 
+mod election;
 mod error;
 mod insert;
 mod models;
@@ -22,7 +23,9 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{SqlSafeStr, Sqlite, Transaction};
-use trialseal_store::{LedgerHead, Result, StoreError, columns};
+use trialseal_store::columns::{self, HeadColumns};
+use trialseal_store::{LedgerHead, Result, StoreError};
+use uuid::Uuid;
 
 use crate::error::{failed, migration_failed};
 
@@ -40,6 +43,8 @@ const WAL_BYTES: &str = "67108864";
 pub struct SqliteStore {
     origin: String,
     ledger: i64,
+    /// The process whose hands this is in.
+    who: Option<Uuid>,
     writer: SqlitePool,
     readers: SqlitePool,
 }
@@ -66,7 +71,7 @@ impl SqliteStore {
         let ledger = ledger_of(&writer, origin).await?;
         let readers =
             pool().max_connections(READERS).connect_with(options.read_only(true)).await.map_err(failed)?;
-        Ok(Self { origin: origin.to_owned(), ledger, writer, readers })
+        Ok(Self { origin: origin.to_owned(), ledger, who: None, writer, readers })
     }
 
     /// Waits for what is under way and closes the file; the log is merged into it.
@@ -81,14 +86,20 @@ impl SqliteStore {
     }
 
     /// Begins a transaction on the ledger's head. The file's write lock is the head row's lock.
+    ///
+    /// # Errors
+    /// [`StoreError::Deposed`] where that names another holder than the process whose hands this is in.
     async fn lock(&self) -> Result<Locked> {
         let mut tx = self.begin().await?;
-        let head =
-            sqlx::query_as("SELECT position, time, seal, seal_leaf, sealed FROM ledger WHERE ledger = ?1")
-                .bind(self.ledger)
-                .fetch_one(&mut *tx)
-                .await
-                .map_err(failed)?;
+        let head = sqlx::query_as(
+            "SELECT position, time, seal, seal_leaf, sealed, holder FROM ledger WHERE ledger = ?1",
+        );
+        let (position, time, seal, leaf, sealed, holder): (_, _, _, _, _, Option<Uuid>) =
+            head.bind(self.ledger).fetch_one(&mut *tx).await.map_err(failed)?;
+        if holder != self.who {
+            return Err(StoreError::Deposed);
+        }
+        let head: HeadColumns = (position, time, seal, leaf, sealed);
         Ok(Locked { tx, ledger: self.ledger, head: columns::head(head)?, whole: true })
     }
 }
@@ -113,14 +124,14 @@ impl Locked {
 }
 
 fn migrator() -> Migrator {
-    let ledger = include_str!("../../../migrations/sqlite/0001_ledger.sql");
-    Migrator::with_migrations(vec![Migration::new(
-        1,
-        "ledger".into(),
-        MigrationType::Simple,
-        ledger.into_sql_str(),
-        false,
-    )])
+    let migrations = [
+        ("ledger", include_str!("../../../migrations/sqlite/0001_ledger.sql")),
+        ("election", include_str!("../../../migrations/sqlite/0002_election.sql")),
+    ];
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(migrations).map(migration).collect())
 }
 
 /// The number of the ledger of this origin, which is made where it is missing.

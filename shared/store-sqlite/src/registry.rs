@@ -15,8 +15,9 @@ type Result<T, E = StoreError> = std::result::Result<T, E>;
 #[async_trait]
 impl Jobs for SqliteStore {
     async fn put_job(&self, job: &JobRow) -> Result<()> {
-        sqlx::query(
-            "INSERT INTO job (ledger, id, kind, trial, actor, ended, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+        let put = sqlx::query(
+            "INSERT INTO job (ledger, id, kind, trial, actor, ended, detail)
+             SELECT ledger, ?2, ?3, ?4, ?5, ?6, ?7 FROM ledger WHERE ledger = ?1 AND holder IS ?8
              ON CONFLICT (ledger, id) DO UPDATE SET kind = excluded.kind, trial = excluded.trial,
                  actor = excluded.actor, ended = excluded.ended, detail = excluded.detail",
         )
@@ -27,10 +28,11 @@ impl Jobs for SqliteStore {
         .bind(job.actor.as_str())
         .bind(job.ended)
         .bind(job.detail.as_slice())
+        .bind(self.who)
         .execute(&self.writer)
         .await
         .map_err(failed)?;
-        Ok(())
+        if put.rows_affected() > 0 { Ok(()) } else { Err(StoreError::Deposed) }
     }
 
     async fn job(&self, id: Uuid) -> Result<Option<JobRow>> {

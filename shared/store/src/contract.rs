@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a check says that it failed by panicking")]
 
 mod appends;
+mod election;
 mod events;
 mod fixture;
 mod isolation;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::Store;
 
 pub use appends::*;
+pub use election::*;
 pub use events::*;
 pub use isolation::*;
 pub use models::*;
@@ -49,6 +51,13 @@ macro_rules! contract_list {
             a_cancelled_wait_holds_nothing
             readers_see_committed_rows_without_waiting
             readers_see_no_gaps_while_others_append
+            a_term_is_had_by_one_process
+            a_term_that_runs_out_can_be_taken
+            a_term_that_was_given_up_can_be_taken
+            one_of_many_that_stand_at_once_is_elected
+            none_but_the_elected_writes
+            a_takeover_waits_for_an_append
+            an_append_behind_a_takeover_is_refused
             events_are_read_by_position
             events_are_read_by_trial_and_by_stream
             a_page_of_events_ends_with_its_bytes

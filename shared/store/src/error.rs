@@ -32,4 +32,7 @@ pub enum StoreError {
     /// The row that a guarded update expected was not there any more (another process moved it).
     #[error("changed by another process meanwhile: {0}")]
     Overtaken(String),
+    /// Another process was elected to write the ledger, or this one gave its term up; nothing was stored.
+    #[error("another process writes this ledger now")]
+    Deposed,
 }

@@ -2,6 +2,7 @@
 //!
 //! A transaction gathers its rows aside and hands them over at its commit; so a reader sees all of it or none.
 
+mod election;
 mod models;
 mod record;
 mod registry;
@@ -14,21 +15,25 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
+use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
 use crate::rows::{CommandId, CommandRow, EventRow, LedgerHead, SealRow, SealedHead, TreeName};
 
 /// One ledger in memory.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct MemoryStore {
     origin: String,
+    /// The process whose hands this is in.
+    who: Option<Uuid>,
     /// Stands for the lock of the ledger's head row.
     head_lock: Arc<Mutex<()>>,
+    term: Arc<RwLock<Option<election::Term>>>,
     record: Arc<RwLock<Record>>,
     /// Stands for the locks of the read models' rows.
     model_lock: Arc<Mutex<()>>,
     models: Arc<RwLock<models::State>>,
-    registry: RwLock<registry::State>,
+    registry: Arc<RwLock<registry::State>>,
 }
 
 impl MemoryStore {
@@ -36,11 +41,13 @@ impl MemoryStore {
     pub fn new(origin: impl Into<String>) -> Self {
         Self {
             origin: origin.into(),
+            who: None,
             head_lock: Arc::default(),
+            term: Arc::default(),
             record: Arc::default(),
             model_lock: Arc::default(),
             models: Arc::default(),
-            registry: RwLock::default(),
+            registry: Arc::default(),
         }
     }
 }
@@ -104,10 +111,11 @@ struct Locked {
 }
 
 impl MemoryStore {
-    async fn lock(&self) -> Locked {
+    async fn lock(&self) -> Result<Locked> {
         let lock = Arc::clone(&self.head_lock).lock_owned().await;
+        self.check_holder()?;
         let (head, record) = (read(&self.record).head(), Arc::clone(&self.record));
-        Locked { head, record, added: Record::default(), whole: true, _lock: lock }
+        Ok(Locked { head, record, added: Record::default(), whole: true, _lock: lock })
     }
 }
 

@@ -1,5 +1,8 @@
 //! The ports. Each service takes only those it needs; [`Store`] is all of them, which only `server` names.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_seal::hash::Hash;
@@ -9,12 +12,32 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::rows::{
     CommandId, CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRow, SealWrite,
-    SealedHead, StreamVersion, TokenRow, TreeName, WriteBatch,
+    SealedHead, Standing, StreamVersion, TokenRow, TreeName, WriteBatch,
 };
 
 /// Everything that is asked of storage, for one ledger.
-pub trait Store: Events + Appends + Seals + Models + Jobs + Tokens + DataKeys {}
-impl<T: Events + Appends + Seals + Models + Jobs + Tokens + DataKeys> Store for T {}
+pub trait Store: Election + Events + Appends + Seals + Models + Jobs + Tokens + DataKeys {}
+impl<T: Election + Events + Appends + Seals + Models + Jobs + Tokens + DataKeys> Store for T {}
+
+/// Of several processes on one ledger one is elected to write: the one that the head row names as holder of the term.
+///
+/// Whatever begins under the head row's lock, and whatever changes a job, compares the holder with the process whose
+/// hands the store is in, and is refused with [`crate::StoreError::Deposed`] where they differ. So nobody has to believe
+/// a clock: a process that stood still for an hour finds out at its next write.
+#[async_trait]
+pub trait Election: Send + Sync {
+    /// The same ledger in the hands of process `who`. One in nobody's hands can write while nobody holds a term.
+    fn in_hands_of(&self, who: Uuid) -> Arc<dyn Store>;
+    /// Gives `who` a term from now on, where nobody holds one, `who` does, or the holder's has run out. Waits for the
+    /// append or the seal that has the head row's lock, as those wait for this.
+    async fn stand(&self, who: Uuid, term: Duration) -> Result<Standing>;
+    /// Begins the term of `who` anew, also where it has run out. `false` where `who` does not hold it any more.
+    async fn renew(&self, who: Uuid, term: Duration) -> Result<bool>;
+    /// Ends the term of `who`, if it is the holder.
+    async fn resign(&self, who: Uuid) -> Result<()>;
+    /// Who holds the term, run out or not.
+    async fn holder(&self) -> Result<Option<Uuid>>;
+}
 
 /// Reading the record. Readers see committed events only, and see them without gaps.
 ///
@@ -163,7 +186,7 @@ pub trait ModelTx: Send {
 /// Imports and exports under way.
 #[async_trait]
 pub trait Jobs: Send + Sync {
-    /// Inserts or replaces a job.
+    /// Inserts or replaces a job; an elected process alone may ([`Election`]).
     async fn put_job(&self, job: &JobRow) -> Result<()>;
     /// A job by id.
     async fn job(&self, id: Uuid) -> Result<Option<JobRow>>;

@@ -35,6 +35,15 @@ pub struct SealRef {
     pub leaf: Hash,
 }
 
+/// What became of standing for the election ([`crate::Election`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// The term is one's own.
+    Elected,
+    /// Another process holds a term that has not run out.
+    Other(Uuid),
+}
+
 /// A stored event. `header` holds the bytes that were hashed; `trial`, `trialseq`, `stream`, `streamseq` and `leaf`
 /// are indexes derived from it.
 #[derive(Debug, Clone, PartialEq, Eq)]

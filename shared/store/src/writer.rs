@@ -158,6 +158,9 @@ pub enum AppendError {
     /// The queue is full, or sealing lags too far behind: try again after a while.
     #[error("too much is waiting to be recorded: {0}")]
     Busy(&'static str),
+    /// Another process was elected to write the ledger: the same command can be sent to that one.
+    #[error("{}", StoreError::Deposed)]
+    Deposed,
     /// The database failed. `in_doubt` where it may have recorded the append all the same: sending the same command
     /// again tells.
     #[error("the append could not be recorded: {error}")]

@@ -220,7 +220,7 @@ impl Recorder<'_> {
                 metrics::counter!("trialseal_ingest_import_conflicts_total").increment(1);
                 self.draft_anew(Some(step)).await
             }
-            Err(error @ (AppendError::Busy(_) | AppendError::Store { .. })) => {
+            Err(error @ (AppendError::Busy(_) | AppendError::Deposed | AppendError::Store { .. })) => {
                 self.wait(&error.to_string()).await;
                 self.draft_anew(Some(step)).await
             }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::hash::sha256;
 use trialseal_sealer::SealError;
-use trialseal_store::{Events, StoreError};
+use trialseal_store::{Election, Events, Seals, StoreError};
+use uuid::Uuid;
 
 use crate::bench::{Bench, signer};
 
@@ -118,6 +119,21 @@ async fn a_seal_that_another_process_makes_meanwhile_is_no_old_backup() {
         let seals = bench.audit();
         assert_eq!(seals.iter().map(|seal| seal.events).collect::<Vec<_>>(), [1, 2, 3], "at {call}");
     }
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_once_another_process_is_elected() {
+    let mut bench = Bench::new();
+    bench.append("A", 1).await;
+    let mut sealer = bench.sealer().await.unwrap();
+    let memory = Arc::clone(&bench.memory);
+    bench.store.before("begin_seal", async move {
+        memory.stand(Uuid::from_u128(1), Duration::from_mins(1)).await.unwrap();
+    });
+    let deposed = sealer.round(&bench.shutdown).await.unwrap_err();
+    assert!(!deposed.is_final() && matches!(deposed, SealError::Store(StoreError::Deposed)), "{deposed}");
+    assert_eq!(bench.memory.seals(0, 10).await.unwrap(), []);
+    assert!(bench.place.checkpoint().is_none());
 }
 
 #[tokio::test]

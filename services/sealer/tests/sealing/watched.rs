@@ -3,15 +3,16 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
-    AppendTx, Appends, CommandId, CommandRow, Doc, EventRow, Events, JobRow, Jobs, LeafRow, LedgerHead,
-    ModelRow, ModelTx, Models, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, StoreError, TokenRow,
-    Tokens, TreeName,
+    AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events, JobRow, Jobs, LeafRow,
+    LedgerHead, ModelRow, ModelTx, Models, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, Standing,
+    Store, StoreError, TokenRow, Tokens, TreeName,
 };
 use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
@@ -212,6 +213,25 @@ macro_rules! forward {
             })*
         }
     };
+}
+
+#[async_trait]
+impl Election for Watched {
+    fn in_hands_of(&self, who: Uuid) -> Arc<dyn Store> {
+        self.inner().in_hands_of(who)
+    }
+    async fn stand(&self, who: Uuid, term: Duration) -> Result<Standing> {
+        self.inner().stand(who, term).await
+    }
+    async fn renew(&self, who: Uuid, term: Duration) -> Result<bool> {
+        self.inner().renew(who, term).await
+    }
+    async fn resign(&self, who: Uuid) -> Result<()> {
+        self.inner().resign(who).await
+    }
+    async fn holder(&self) -> Result<Option<Uuid>> {
+        self.inner().holder().await
+    }
 }
 
 forward!(Appends {

@@ -115,7 +115,7 @@ impl Record {
 #[async_trait]
 impl Appends for MemoryStore {
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>> {
-        Ok(Box::new(self.lock().await))
+        Ok(Box::new(self.lock().await?))
     }
 
     async fn command(&self, id: &CommandId) -> Result<Option<CommandRow>> {

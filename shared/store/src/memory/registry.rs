@@ -22,6 +22,7 @@ pub(super) struct State {
 #[async_trait]
 impl Jobs for MemoryStore {
     async fn put_job(&self, job: &JobRow) -> Result<()> {
+        self.check_holder()?;
         write(&self.registry).jobs.insert(job.id, job.clone());
         Ok(())
     }

@@ -15,7 +15,7 @@ use crate::rows::{LeafRow, LedgerHead, SealRef, SealRow, SealWrite, SealedHead, 
 #[async_trait]
 impl Seals for MemoryStore {
     async fn begin_seal(&self) -> Result<Box<dyn SealTx>> {
-        Ok(Box::new(self.lock().await))
+        Ok(Box::new(self.lock().await?))
     }
 
     async fn seals(&self, from: u64, limit: u32) -> Result<Vec<SealRow>> {

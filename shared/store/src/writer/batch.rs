@@ -159,15 +159,19 @@ impl Batcher {
         }
     }
 
-    /// Whether the command is in the record; `None` where the database does not come back.
+    /// Whether this batch put the command into the record; `None` where the database does not come back, or cannot tell.
     async fn was_carried_out(&self, append: &Append) -> Option<bool> {
         for _ in 0..LOOKUPS {
             // A commit that is still under way in the database holds the head row; waiting for its lock makes sure that
             // it has ended.
-            if let Ok(tx) = self.appends.begin_append().await {
-                drop(tx);
-                if let Ok(found) = self.appends.command(&append.command).await {
-                    return Some(found.is_some());
+            let locked = self.appends.begin_append().await.map(drop);
+            let deposed = matches!(locked, Err(StoreError::Deposed));
+            if locked.is_ok() || deposed {
+                match self.appends.command(&append.command).await {
+                    // The one that was elected since may have recorded it, at other places than this batch had for it.
+                    Ok(Some(_)) if deposed => return None,
+                    Ok(found) => return Some(found.is_some()),
+                    Err(_) => {}
                 }
             }
             tokio::time::sleep(PAUSE).await;
@@ -177,5 +181,8 @@ impl Batcher {
 }
 
 fn failed(error: &StoreError, in_doubt: bool) -> AppendError {
-    AppendError::Store { error: error.to_string(), in_doubt }
+    match error {
+        StoreError::Deposed => AppendError::Deposed,
+        error => AppendError::Store { error: error.to_string(), in_doubt },
+    }
 }

@@ -12,9 +12,11 @@ use uuid::Uuid;
 use super::{Append, AppendError, Expected, NaturalKey, NewEvent, Writer, WriterSettings};
 use crate::error::{Result, StoreError};
 use crate::memory::MemoryStore;
-use crate::ports::{AppendTx, Appends, Events};
+use crate::ports::{AppendTx, Appends, Election, Events};
 use crate::progress::Progress;
 use crate::rows::{CommandId, CommandRow, LedgerHead, StreamVersion, WriteBatch};
+
+mod election;
 
 /// Bodies that the faulty engine refuses.
 const POISON: &[u8] = b"poison";
@@ -23,18 +25,21 @@ const POISON: &[u8] = b"poison";
 struct Faulty {
     store: MemoryStore,
     /// 0: sound. 1: the next commit is lost. 2: the next commit is done and its answer lost. 3: asks to try again once.
+    /// 4 and 5: as 1 and 2, and another process is elected.
     fault: Arc<AtomicU8>,
 }
 
 struct FaultyTx {
     tx: Box<dyn AppendTx>,
+    store: MemoryStore,
     fault: Arc<AtomicU8>,
 }
 
 #[async_trait]
 impl Appends for Faulty {
     async fn begin_append(&self) -> Result<Box<dyn AppendTx>> {
-        Ok(Box::new(FaultyTx { tx: self.store.begin_append().await?, fault: Arc::clone(&self.fault) }))
+        let (store, fault) = (self.store.clone(), Arc::clone(&self.fault));
+        Ok(Box::new(FaultyTx { tx: store.begin_append().await?, store, fault }))
     }
     async fn command(&self, id: &CommandId) -> Result<Option<CommandRow>> {
         self.store.command(id).await
@@ -66,10 +71,21 @@ impl AppendTx for FaultyTx {
     }
     async fn commit(self: Box<Self>) -> Result<()> {
         let broken = || StoreError::Unavailable("the connection broke".into());
-        match self.fault.swap(0, Ordering::SeqCst) {
+        let fault = self.fault.swap(0, Ordering::SeqCst);
+        match fault {
             1 => Err(broken()),
             2 => {
                 self.tx.commit().await?;
+                Err(broken())
+            }
+            4 | 5 => {
+                let Self { tx, store, .. } = *self;
+                if fault == 5 {
+                    tx.commit().await?;
+                } else {
+                    drop(tx);
+                }
+                store.stand(OTHER, Duration::from_mins(1)).await?;
                 Err(broken())
             }
             3 => Err(StoreError::TryAgain("serialization failure".into())),
@@ -77,6 +93,9 @@ impl AppendTx for FaultyTx {
         }
     }
 }
+
+/// Another process.
+const OTHER: Uuid = Uuid::from_u128(77);
 
 struct Bench {
     store: Arc<Faulty>,

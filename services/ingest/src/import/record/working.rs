@@ -213,9 +213,10 @@ fn never(cause: impl std::fmt::Display) -> DraftError {
 
 fn of_store(error: &StoreError) -> DraftError {
     match error {
-        StoreError::Unavailable(_) | StoreError::TryAgain(_) | StoreError::Overtaken(_) => {
-            DraftError::NotNow(error.to_string())
-        }
+        StoreError::Unavailable(_)
+        | StoreError::TryAgain(_)
+        | StoreError::Overtaken(_)
+        | StoreError::Deposed => DraftError::NotNow(error.to_string()),
         StoreError::Refused(_) | StoreError::DamagedEvent { .. } | StoreError::Damaged(_) => never(error),
     }
 }
