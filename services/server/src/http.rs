@@ -1,5 +1,6 @@
 //! The HTTP server: one app for all roles that answer over HTTP, its description, its health, and who may ask.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 
 use actix_web::dev::Server;
@@ -45,8 +46,13 @@ pub(crate) struct Services {
     pub(crate) ids: Arc<dyn Ids>,
 }
 
-/// Binds the port; serving begins with [`run`].
-pub(crate) fn bind(settings: &Settings, services: Services) -> Result<Server> {
+/// Binds the port.
+pub(crate) fn listen(settings: &Settings) -> Result<TcpListener> {
+    TcpListener::bind(settings.listen).with_context(|| format!("cannot listen on {}", settings.listen))
+}
+
+/// The server of all roles; serving begins with [`run`].
+pub(crate) fn server(settings: &Settings, listener: TcpListener, services: Services) -> Result<Server> {
     let body_bytes = settings.body_bytes;
     let tokens = holders(Arc::new(StoredTokens::new(services.store.clone())));
     let state =
@@ -77,7 +83,7 @@ pub(crate) fn bind(settings: &Settings, services: Services) -> Result<Server> {
     let server = HttpServer::new(make)
         .disable_signals()
         .shutdown_timeout(settings.shutdown.as_secs())
-        .bind(settings.listen)
+        .listen(listener)
         .with_context(|| format!("cannot listen on {}", settings.listen))?;
     Ok(server.run())
 }

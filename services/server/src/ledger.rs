@@ -22,6 +22,12 @@ use crate::{files, keys};
 const LOG_KEY: &str = "log.key";
 const EXPORT_KEY: &str = "export.key";
 
+/// A ledger's folder and its database, before anybody has looked at its keys.
+pub(crate) struct Found {
+    pub(crate) dir: PathBuf,
+    pub(crate) store: Arc<dyn Store>,
+}
+
 /// An open ledger.
 pub(crate) struct Ledger {
     pub(crate) dir: PathBuf,
@@ -46,13 +52,29 @@ impl Ledger {
         Self::open_or_make(settings).await
     }
 
+    /// Whether the database is a file that one process has for itself.
+    pub(crate) fn is_embedded(settings: &Settings) -> bool {
+        matches!(settings.database, Database::Sqlite(_))
+    }
+
     /// Opens the ledger in `settings.dir`, or makes one.
     pub(crate) async fn open_or_make(settings: &Settings) -> Result<Self> {
+        let Found { dir, store } = Self::find(settings).await?;
+        Self::with_keys(settings, dir, store).await
+    }
+
+    /// Makes the folder of the ledger in `settings.dir` and its tables where they are missing, and no keys.
+    pub(crate) async fn find(settings: &Settings) -> Result<Found> {
         let dir = settings.dir.clone();
         fs::create_dir_all(&dir).with_context(|| format!("cannot make the folder {}", dir.display()))?;
         keys::make_folder(&dir)?;
         let origin = origin(&dir, settings.origin.as_deref())?;
         let store = connect(settings, &origin).await?;
+        Ok(Found { dir, store })
+    }
+
+    /// Opens a ledger that was found, or makes what is missing.
+    pub(crate) async fn with_keys(settings: &Settings, dir: PathBuf, store: Arc<dyn Store>) -> Result<Self> {
         // Only a ledger without any event gets new keys. To one that has events a missing key is a loss to be told of.
         let master = if store.head().await?.position == 0 {
             keys::make_missing(&keys::folder(&dir).join(LOG_KEY))?;
@@ -61,7 +83,8 @@ impl Ledger {
         } else {
             MasterKeyFile::open(&settings.master_key_file)?
         };
-        let vault = Vault::open(&origin, Arc::clone(&store) as Arc<dyn DataKeys>, Arc::new(master)).await?;
+        let origin = store.origin();
+        let vault = Vault::open(origin, Arc::clone(&store) as Arc<dyn DataKeys>, Arc::new(master)).await?;
         Ok(Self { dir, store, vault: Arc::new(vault) })
     }
 

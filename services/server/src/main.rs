@@ -6,6 +6,7 @@
 
 mod bootstrap;
 mod check;
+mod election;
 mod files;
 mod holders;
 mod http;
@@ -13,6 +14,7 @@ mod keys;
 mod ledger;
 mod lock;
 mod roles;
+mod standby;
 mod tokens;
 
 use std::path::PathBuf;
@@ -201,5 +203,9 @@ async fn doctor(place: &Place) -> Result<ExitCode> {
         head.position,
         head.sealed
     );
+    match ledger.store.holder().await? {
+        Some(process) => println!("process {process} was elected to write it"),
+        None => println!("no process was elected to write it"),
+    }
     Ok(ExitCode::SUCCESS)
 }

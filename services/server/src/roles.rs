@@ -1,5 +1,6 @@
 //! The roles of one process, and what each is given.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,41 +20,63 @@ use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings};
 use trialseal_store::{Progress, Writer, WriterSettings};
 
 use crate::bootstrap;
+use crate::election::{self, Elected};
 use crate::http::{self, Services};
 use crate::ledger::Ledger;
-use crate::lock;
+use crate::lock::FolderLock;
 
 /// How long a submitter who asked for it waits for the seal before being told `recorded`.
 const WAIT_SEALED: Duration = Duration::from_secs(30);
 
-/// Runs all roles until the process is asked to end.
+/// Waits to be elected, and runs all roles until the process is asked to end.
 pub(crate) async fn serve(settings: Settings) -> Result<()> {
-    let _serving = lock::take(&settings.dir)?;
-    let ledger = Ledger::open_or_make(&settings).await?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    // There is nothing to stand by for where another process has the whole database.
+    let folder = Ledger::is_embedded(&settings).then(|| FolderLock::take(&settings.dir)).transpose()?;
+    let listener = http::listen(&settings)?;
+    let found = Ledger::find(&settings).await?;
+    let won = election::win(&settings, &found.store, folder, &listener, &shutdown).await?;
+    let Some(mut elected) = won else { return Ok(()) };
+    let served = match Ledger::with_keys(&settings, found.dir, elected.store.clone()).await {
+        Ok(ledger) => serve_elected(&settings, ledger, &mut elected, listener, shutdown).await,
+        Err(error) => Err(error),
+    };
+    elected.end(served).await
+}
+
+/// Runs all roles in a process that was elected.
+async fn serve_elected(
+    settings: &Settings,
+    ledger: Ledger,
+    elected: &mut Elected,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let progress = Arc::new(Progress::new());
-    let shutdown = Shutdown::new();
-    shutdown.on_signals()?;
 
-    let writer = writer(&ledger, &settings, &clock, &progress);
-    let exporter = exporter(&ledger, &settings, &clock, &ids)?;
+    let writer = writer(&ledger, settings, &clock, &progress);
+    let exporter = exporter(&ledger, settings, &clock, &ids)?;
     let keys = [
         (KeyPurpose::Log, ledger.log_signer()?.verifier_key().to_string()),
         (KeyPurpose::Export, exporter.verifier_key()),
     ];
     bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
     // Not before: what the sealer signs with must be the key that is registered.
-    let sealer = sealer(&ledger, &settings, &clock, &progress).await?;
+    let sealer = sealer(&ledger, settings, &clock, &progress).await?;
 
-    let ingest = Arc::new(ingest(&ledger, &settings, &clock, &ids, &progress, writer));
+    let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, writer));
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
     exporter.resume_exports().await.context("cannot take up unfinished exports")?;
     let projector = Arc::new(ledger.projector(Arc::clone(&progress)));
-    let query = query(&ledger, &settings, &clock, &progress, &shutdown)?;
+    let query = query(&ledger, settings, &clock, &progress, &shutdown)?;
 
-    let server = http::bind(
-        &settings,
+    elected.step_forward().await;
+    let server = http::server(
+        settings,
+        listener,
         Services {
             store: ledger.store.clone(),
             projector: Arc::clone(&projector),

@@ -1,10 +1,13 @@
 //! Commands over HTTP, from the first of a trial on.
 
+use std::time::Duration;
+
 use actix_web::http::Method;
 use futures_util::future::join_all;
 use serde_json::json;
-
 use trialseal_record::Event;
+use trialseal_store::{Election, Events};
+use uuid::Uuid;
 
 use crate::support::*;
 use trialseal_record::Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
@@ -327,6 +330,21 @@ async fn who_waits_for_the_seal_is_told_how_far_it_came() {
     let sealed = world.post(Sponsor, "/v1/trials?wait=sealed", "t", trial("DEMO-1")).await;
     assert!(sealed.replayed);
     assert_eq!(sealed.body["level"], "sealed");
+}
+
+#[actix_web::test]
+async fn a_process_that_was_deposed_says_to_send_the_command_again() {
+    let world = World::new().await;
+    let other = Uuid::from_u128(7);
+    world.store.stand(other, Duration::from_mins(1)).await.unwrap();
+    let refused = world.post(Sponsor, "/v1/trials", "t", trial("DEMO-1")).await;
+    assert_eq!((refused.status, refused.problem()), (503, "unavailable"));
+    assert_eq!(refused.body["retry_after_seconds"], 1);
+    assert_eq!(world.store.head().await.unwrap().position, 0);
+    // Somewhere it is taken, and the key makes sure that it is taken once.
+    world.store.resign(other).await.unwrap();
+    world.post(Sponsor, "/v1/trials", "t", trial("DEMO-1")).await.recorded();
+    assert!(world.post(Sponsor, "/v1/trials", "t", trial("DEMO-1")).await.replayed);
 }
 
 #[actix_web::test]
