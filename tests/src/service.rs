@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, RwLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Client, Database, Engine, Proxy, Verifier, program};
+use crate::{Client, Database, Engine, Proxy, Verifier, all_files, program};
 
 /// How long a service may take until it is ready, and to do what it was asked for: a whole study on a busy machine.
 const WITHIN: Duration = Duration::from_mins(3);
@@ -50,12 +50,13 @@ impl Role {
     }
 }
 
-/// `trialseal serve` in a folder and on a database of its own. Dropped, it is killed, and both are removed.
+/// `trialseal serve` in a folder and on a database of its own, or beside another on the same. Dropped, it is killed; folder
+/// and database are removed with the last one on them.
 #[derive(Debug)]
 pub struct Service {
     child: Option<Child>,
-    database: Database,
-    dir: TempDir,
+    database: Arc<Database>,
+    dir: Arc<TempDir>,
     /// Beside `dir`, which belongs to the service.
     log: PathBuf,
     _logs: TempDir,
@@ -86,7 +87,6 @@ impl Service {
     }
 
     fn start_in(dir: TempDir, database: Database, url: String, settings: &[(&'static str, &str)]) -> Self {
-        let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
         let mut all = vec![
             ("TRIALSEAL_DATABASE_URL", url),
             ("TRIALSEAL_SEAL_INTERVAL_MS", "200".to_owned()),
@@ -96,19 +96,43 @@ impl Service {
             ("TRIALSEAL_ORIGIN", "ledger.example.org/test".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut service = Self {
+        let mut service = Self::new(Arc::new(database), Arc::new(dir), all);
+        service.launch();
+        service
+    }
+
+    fn new(database: Arc<Database>, dir: Arc<TempDir>, settings: Vec<(&'static str, String)>) -> Self {
+        let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
+        Self {
             child: None,
             database,
             log: logs.path().join("log"),
             _logs: logs,
             dir,
-            settings: all,
+            settings,
             address: Arc::default(),
             clients: RefCell::default(),
             next: Cell::new(0),
-        };
-        service.launch();
-        service
+        }
+    }
+
+    /// Starts another process on the same folder and database, which stands by.
+    pub fn sharing_its_folder(&self) -> Self {
+        let mut beside = Self::new(Arc::clone(&self.database), Arc::clone(&self.dir), self.settings.clone());
+        beside.start_standby();
+        beside
+    }
+
+    /// Starts another process on the same database, in a folder of its own with the same keys. It stands by.
+    pub fn with_its_keys(&self) -> Self {
+        let dir = tempfile::Builder::new().prefix("trialseal-").tempdir().unwrap();
+        fs::create_dir(dir.path().join("keys")).unwrap();
+        for key in all_files(&self.dir().join("keys")) {
+            fs::copy(&key, dir.path().join("keys").join(key.file_name().unwrap())).unwrap();
+        }
+        let mut beside = Self::new(Arc::clone(&self.database), Arc::new(dir), self.settings.clone());
+        beside.start_standby();
+        beside
     }
 
     /// The service's folder.
@@ -181,21 +205,45 @@ impl Service {
 
     /// Asks the service to end, and waits until it has ended well.
     pub fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.wait_for_end();
+        assert!(status.success(), "the service ended with {status}:\n{}", self.end_of_log());
+    }
+
+    /// Sends the service a signal, such as `STOP`.
+    pub fn signal(&self, name: &str) {
+        let process = self.child.as_ref().expect("the service runs").id().to_string();
+        let sent = Command::new("sh").args(["-c", "kill -\"$0\" \"$1\"", name, &process]).status();
+        assert!(sent.is_ok_and(|status| status.success()));
+    }
+
+    /// Waits until the service has ended by itself.
+    pub fn wait_for_end(&mut self) -> ExitStatus {
         let mut child = self.child.take().expect("the service runs");
-        let asked = Command::new("sh").args(["-c", "kill -TERM \"$0\"", &child.id().to_string()]).status();
-        assert!(asked.is_ok_and(|status| status.success()));
         let deadline = Instant::now() + STOP_WITHIN;
-        let status = loop {
+        loop {
             match child.try_wait().unwrap() {
-                Some(status) => break status,
+                Some(status) => return status,
                 None if Instant::now() > deadline => {
                     child.kill().unwrap();
                     panic!("the service does not end:\n{}", self.end_of_log());
                 }
                 None => thread::sleep(PAUSE),
             }
-        };
-        assert!(status.success(), "the service ended with {status}:\n{}", self.end_of_log());
+        }
+    }
+
+    /// Starts the service where another one may be elected: waits until it answers at all.
+    pub fn start_standby(&mut self) {
+        assert!(self.child.is_none(), "the service runs already");
+        self.spawn();
+        assert!(self.comes_to_answer("/healthz"), "the service does not answer:\n{}", self.end_of_log());
+    }
+
+    /// Whether the service is ready: of several on one ledger, the one that is elected.
+    pub fn is_ready(&self) -> bool {
+        let ready = self.anonymous().send("GET", "/readyz", &[], ureq::SendBody::none());
+        ready.is_ok_and(|answer| answer.status == 200)
     }
 
     /// Waits until the service has ended by itself; answers whether it ended well.
@@ -232,7 +280,7 @@ impl Service {
     /// Starts the service again where that may fail, as what it has stored is damaged. Answers whether it is ready.
     pub fn try_start_again(&mut self) -> bool {
         self.spawn();
-        self.becomes_ready()
+        self.comes_to_answer("/readyz")
     }
 
     /// Waits until the service says that it is ready.
@@ -284,7 +332,7 @@ impl Service {
     fn launch(&mut self) {
         for _ in 0..PORT_TRIES {
             self.spawn();
-            if self.becomes_ready() {
+            if self.comes_to_answer("/readyz") {
                 return;
             }
             if !self.end_of_log().contains("cannot listen") {
@@ -303,12 +351,13 @@ impl Service {
         self.child = Some(child);
     }
 
-    fn becomes_ready(&mut self) -> bool {
+    /// Waits until a route is answered with 200; `false` where the service ends before.
+    fn comes_to_answer(&mut self, route: &str) -> bool {
         let anonymous = self.anonymous();
         let deadline = Instant::now() + WITHIN;
         while Instant::now() < deadline {
-            let ready = anonymous.send("GET", "/readyz", &[], ureq::SendBody::none());
-            if ready.is_ok_and(|answer| answer.status == 200) {
+            let answer = anonymous.send("GET", route, &[], ureq::SendBody::none());
+            if answer.is_ok_and(|answer| answer.status == 200) {
                 return true;
             }
             if self.child.as_mut().is_none_or(|child| child.try_wait().unwrap().is_some()) {
