@@ -14,6 +14,8 @@ pub mod columns;
 pub mod contract;
 pub mod docs;
 mod error;
+#[cfg(feature = "faults")]
+pub mod faults;
 pub mod memory;
 mod page;
 mod ports;

@@ -1,0 +1,276 @@
+//! A store whose calls fail on demand, for tests of those who call it: before they are carried out, or after, when the
+//! caller cannot know.
+//!
+//! It stands before another store. Each call is announced to a [`Faults`] by its name (`"head"`, or `"append.commit"` for a
+//! call of a transaction), which says what becomes of it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use trialseal_record::ids::{Scope, StreamId, TrialId};
+use trialseal_seal::hash::Hash;
+use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use uuid::Uuid;
+
+use crate::error::{Result, StoreError};
+use crate::ports::{AppendTx, Appends, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens};
+use crate::rows::{
+    CommandId, CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRow, SealWrite,
+    SealedHead, StreamVersion, TokenRow, TreeName, WriteBatch,
+};
+
+/// Says what becomes of each call.
+pub trait Faults: Send + Sync {
+    /// What becomes of the next call, which has this name.
+    fn fate(&self, call: &'static str) -> Fate;
+
+    /// Sees, and may change or refuse, what an append is about to write.
+    ///
+    /// # Errors
+    /// What the caller is told instead.
+    fn before_write(&self, _batch: &mut WriteBatch) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What becomes of a call.
+#[derive(Debug)]
+pub enum Fate {
+    /// It is carried out.
+    Done,
+    /// It fails before anything is carried out.
+    Fails(StoreError),
+    /// It is carried out, and reported as failed.
+    DoneButFails(StoreError),
+    /// A commit is reported as done and is not: what no store may do, to see that it is noticed. Other calls fail.
+    Pretended,
+}
+
+/// The store that fails.
+pub struct FaultyStore {
+    inner: Arc<dyn Store>,
+    faults: Arc<dyn Faults>,
+}
+
+impl FaultyStore {
+    /// Stands before `inner`.
+    pub fn new(inner: Arc<dyn Store>, faults: Arc<dyn Faults>) -> Self {
+        Self { inner, faults }
+    }
+}
+
+/// Carries a call out, or not.
+async fn call<T>(
+    faults: &dyn Faults,
+    name: &'static str,
+    work: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    match faults.fate(name) {
+        Fate::Done => work.await,
+        Fate::Fails(error) => Err(error),
+        Fate::DoneButFails(error) => {
+            work.await?;
+            Err(error)
+        }
+        Fate::Pretended => Err(StoreError::Refused("only a commit can be pretended".into())),
+    }
+}
+
+/// As [`call`], for a commit, which can be pretended.
+async fn commit(
+    faults: &dyn Faults,
+    name: &'static str,
+    work: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    match faults.fate(name) {
+        Fate::Done => work.await,
+        Fate::Fails(error) => Err(error),
+        Fate::DoneButFails(error) => {
+            work.await?;
+            Err(error)
+        }
+        Fate::Pretended => Ok(()),
+    }
+}
+
+/// A port whose calls do nothing but be carried out or not.
+macro_rules! announced {
+    ($port:ident { $($name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)* } $({ $($more:tt)* })?) => {
+        #[async_trait]
+        impl $port for FaultyStore {
+            $($($more)*)?
+            $(async fn $name(&self $(, $argument: $type)*) -> Result<$answer> {
+                call(self.faults.as_ref(), stringify!($name), self.inner.$name($($argument),*)).await
+            })*
+        }
+    };
+}
+
+announced!(Events {
+    head() -> LedgerHead;
+    trial_size(trial: &TrialId) -> Option<u64>;
+    trials(after: Option<&TrialId>, limit: u32) -> Vec<(TrialId, u64)>;
+    since_position(from: u64, limit: u32) -> Vec<EventRow>;
+    of_trial(trial: &TrialId, from: u64, limit: u32) -> Vec<EventRow>;
+    of_stream(trial: &TrialId, stream: &StreamId, from: u64, limit: u32) -> Vec<EventRow>;
+    leaves_from_position(from: u64, limit: u32) -> Vec<LeafRow>;
+    leaves_of_trial(trial: &TrialId, from: u64, limit: u32) -> Vec<Hash>;
+    stream_of(trial: &TrialId, key: &[u8; 32]) -> Option<StreamId>;
+} {
+    fn origin(&self) -> &str {
+        self.inner.origin()
+    }
+});
+
+announced!(Appends {
+    command(id: &CommandId) -> Option<CommandRow>;
+} {
+    async fn begin_append(&self) -> Result<Box<dyn AppendTx>> {
+        let tx = call(self.faults.as_ref(), "begin_append", self.inner.begin_append()).await?;
+        Ok(Box::new(FaultyTx { faults: Arc::clone(&self.faults), tx }))
+    }
+});
+
+announced!(Seals {
+    seals(from: u64, limit: u32) -> Vec<SealRow>;
+    seal_covering(trial: &TrialId, trialseq: u64) -> Option<u64>;
+    sealed_head(trial: &TrialId, seal: u64) -> Option<SealedHead>;
+    sealed_heads(seal: u64) -> Vec<SealedHead>;
+    nodes(tree: &TreeName, level: u8, from: u64, limit: u32) -> Vec<Hash>;
+    put_checkpoint(size: u64, note: &[u8]) -> Vec<u8>;
+    checkpoint(size: u64) -> Option<Vec<u8>>;
+    newest_checkpoint() -> Option<(u64, Vec<u8>)>;
+    put_note(size: u64, note: &[u8]) -> Vec<u8>;
+    note(size: u64) -> Option<Vec<u8>>;
+    newest_note() -> Option<(u64, Vec<u8>)>;
+} {
+    async fn begin_seal(&self) -> Result<Box<dyn SealTx>> {
+        let tx = call(self.faults.as_ref(), "begin_seal", self.inner.begin_seal()).await?;
+        Ok(Box::new(FaultyTx { faults: Arc::clone(&self.faults), tx }))
+    }
+});
+
+announced!(Models {
+    generations(model: &str) -> Vec<ModelRow>;
+    new_generation(model: &str) -> u32;
+    activate(model: &str, generation: u32) -> ();
+    docs(model: &str, generation: u32, ids: &[(TrialId, String)]) -> Vec<Option<Doc>>;
+    list(
+        model: &str, generation: u32, trial: &TrialId, prefix: &str, after: Option<&str>, limit: u32
+    ) -> Vec<Doc>;
+} {
+    async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>> {
+        let begun = self.inner.begin_model(model, generation, position);
+        let tx = call(self.faults.as_ref(), "begin_model", begun).await?;
+        Ok(Box::new(FaultyTx { faults: Arc::clone(&self.faults), tx }))
+    }
+});
+
+announced!(Jobs {
+    put_job(job: &JobRow) -> ();
+    job(id: Uuid) -> Option<JobRow>;
+    open_jobs(kind: &str) -> Vec<JobRow>;
+});
+
+announced!(Tokens {
+    add_token(token: &TokenRow) -> ();
+    token(hash: &[u8; 32]) -> Option<TokenRow>;
+    revoke_token(hash: &[u8; 32]) -> bool;
+    tokens() -> Vec<TokenRow>;
+});
+
+#[async_trait]
+impl DataKeys for FaultyStore {
+    async fn data_key_of(&self, scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
+        self.keys("data_key_of", self.inner.data_key_of(scope)).await
+    }
+
+    async fn data_key(&self, id: Uuid) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
+        self.keys("data_key", self.inner.data_key(id)).await
+    }
+
+    async fn add_data_key(&self, key: &WrappedKey) -> std::result::Result<WrappedKey, KeyStoreError> {
+        self.keys("add_data_key", self.inner.add_data_key(key)).await
+    }
+}
+
+impl FaultyStore {
+    /// As [`call`], for the port of data keys, which has an error of its own.
+    async fn keys<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = std::result::Result<T, KeyStoreError>>,
+    ) -> std::result::Result<T, KeyStoreError> {
+        let work = async { work.await.map_err(|error| StoreError::Unavailable(error.0)) };
+        call(self.faults.as_ref(), name, work).await.map_err(|error| KeyStoreError(error.to_string()))
+    }
+}
+
+/// A transaction that fails.
+struct FaultyTx<T: ?Sized> {
+    faults: Arc<dyn Faults>,
+    tx: Box<T>,
+}
+
+#[async_trait]
+impl AppendTx for FaultyTx<dyn AppendTx> {
+    fn head(&self) -> LedgerHead {
+        self.tx.head()
+    }
+
+    async fn commands(&mut self, ids: &[CommandId]) -> Result<Vec<CommandRow>> {
+        call(self.faults.as_ref(), "append.commands", self.tx.commands(ids)).await
+    }
+
+    async fn trial_sizes(&mut self, trials: &[TrialId]) -> Result<Vec<(TrialId, u64)>> {
+        call(self.faults.as_ref(), "append.trial_sizes", self.tx.trial_sizes(trials)).await
+    }
+
+    async fn stream_versions(&mut self, streams: &[(TrialId, StreamId)]) -> Result<Vec<StreamVersion>> {
+        call(self.faults.as_ref(), "append.stream_versions", self.tx.stream_versions(streams)).await
+    }
+
+    async fn taken(&mut self, keys: &[(TrialId, [u8; 32])]) -> Result<Vec<(TrialId, [u8; 32])>> {
+        call(self.faults.as_ref(), "append.taken", self.tx.taken(keys)).await
+    }
+
+    async fn write(&mut self, batch: &WriteBatch) -> Result<()> {
+        let mut batch = batch.clone();
+        self.faults.before_write(&mut batch)?;
+        call(self.faults.as_ref(), "append.write", self.tx.write(&batch)).await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        commit(self.faults.as_ref(), "append.commit", self.tx.commit()).await
+    }
+}
+
+#[async_trait]
+impl SealTx for FaultyTx<dyn SealTx> {
+    fn head(&self) -> LedgerHead {
+        self.tx.head()
+    }
+
+    async fn leaves_from_position(&mut self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
+        call(self.faults.as_ref(), "seal.leaves", self.tx.leaves_from_position(from, limit)).await
+    }
+
+    async fn write(&mut self, seal: &SealWrite) -> Result<()> {
+        call(self.faults.as_ref(), "seal.write", self.tx.write(seal)).await
+    }
+
+    async fn commit(self: Box<Self>) -> Result<()> {
+        commit(self.faults.as_ref(), "seal.commit", self.tx.commit()).await
+    }
+}
+
+#[async_trait]
+impl ModelTx for FaultyTx<dyn ModelTx> {
+    async fn put(&mut self, docs: &[Doc]) -> Result<()> {
+        call(self.faults.as_ref(), "model.put", self.tx.put(docs)).await
+    }
+
+    async fn commit(self: Box<Self>, position: u64) -> Result<()> {
+        commit(self.faults.as_ref(), "model.commit", self.tx.commit(position)).await
+    }
+}
