@@ -1,12 +1,12 @@
 use std::collections::HashSet;
-use std::fs::{self, File};
-use std::io::{ErrorKind, Result, Write};
+use std::io::{ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use trialseal_runtime::ids::{Ids, SystemIds};
 
+use crate::disk::{Disk, SystemDisk};
 use crate::error::SealError;
 use crate::publication::Publication;
 
@@ -23,10 +23,15 @@ pub struct Folder {
 impl Folder {
     /// Publishes below `root`, which is made when something is first written.
     pub fn new(root: PathBuf) -> Self {
+        Self::on(Arc::new(SystemDisk), root)
+    }
+
+    /// As [`Folder::new`], on another file system than the operating system's.
+    pub fn on(disk: Arc<dyn Disk>, root: PathBuf) -> Self {
         let mut random = [0; 8];
         SystemIds.fill(&mut random);
         let unfinished = root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(random)));
-        Self { files: Arc::new(Files { root, unfinished, durable: Mutex::default() }) }
+        Self { files: Arc::new(Files { disk, root, unfinished, durable: Mutex::default() }) }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -48,13 +53,13 @@ impl Publication for Folder {
     }
 
     async fn get(&self, path: &str) -> std::result::Result<Option<Vec<u8>>, SealError> {
-        self.blocking(path, |_, file| unless_missing(fs::read(file).map(Some), None)).await
+        self.blocking(path, |files, file| unless_missing(files.disk.read(file).map(Some), None)).await
     }
 
     async fn remove_folder(&self, path: &str) -> std::result::Result<(), SealError> {
         self.blocking(path, |files, folder| {
             files.forget(folder);
-            unless_missing(fs::remove_dir_all(folder), ())
+            unless_missing(files.disk.remove_folder(folder), ())
         })
         .await
     }
@@ -62,6 +67,7 @@ impl Publication for Folder {
 
 #[derive(Debug)]
 struct Files {
+    disk: Arc<dyn Disk>,
     root: PathBuf,
     /// Where this process writes a file before it takes its place. No two processes share the name, or one would put the
     /// other's bytes into place; within a process one sealer writes one file at a time. A crash leaves at most this one
@@ -76,25 +82,25 @@ impl Files {
     /// or new.
     fn replace(&self, file: &Path, bytes: &[u8]) -> Result<()> {
         let folder = file.parent().unwrap_or(&self.root);
-        self.make_folder(folder, sync)?;
-        let mut out = File::create(&self.unfinished)?;
-        out.write_all(bytes)?;
-        out.sync_data()?;
-        fs::rename(&self.unfinished, file)?;
-        sync(folder)
+        self.make_folder(folder)?;
+        let mut out = self.disk.create(&self.unfinished)?;
+        self.disk.write(&mut out, bytes)?;
+        self.disk.sync(&out)?;
+        self.disk.rename(&self.unfinished, file)?;
+        self.disk.sync_folder(folder)
     }
 
     /// Makes the folder where it is missing, and all folders from the root down to it durable in the ones above them.
     /// Those that are there already too, once a process: one may have been made just before a crash, and not be synced.
-    fn make_folder(&self, folder: &Path, sync: impl Fn(&Path) -> Result<()>) -> Result<()> {
+    fn make_folder(&self, folder: &Path) -> Result<()> {
         if self.is_durable(folder) && folder.is_dir() {
             return Ok(());
         }
-        fs::create_dir_all(folder)?;
+        self.disk.make_folders(folder)?;
         for made in folder.ancestors().take_while(|above| above.starts_with(&self.root)) {
             match made.parent() {
-                Some(above) if above.as_os_str().is_empty() => sync(Path::new("."))?,
-                Some(above) => sync(above)?,
+                Some(above) if above.as_os_str().is_empty() => self.disk.sync_folder(Path::new("."))?,
+                Some(above) => self.disk.sync_folder(above)?,
                 None => {}
             }
         }
@@ -111,57 +117,9 @@ impl Files {
     }
 }
 
-fn sync(folder: &Path) -> Result<()> {
-    File::open(folder)?.sync_all()
-}
-
 fn unless_missing<T>(done: Result<T>, missing: T) -> Result<T> {
     match done {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(missing),
         other => other,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    #[test]
-    fn every_folder_down_to_a_file_is_made_durable_once_a_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("log");
-        // As a process leaves it that ends between making the folders and syncing them.
-        fs::create_dir_all(root.join("tile/0")).unwrap();
-        let synced = RefCell::new(Vec::new());
-        let sync = |folder: &Path| {
-            synced.borrow_mut().push(folder.to_owned());
-            Ok(())
-        };
-        let files = Folder::new(root.clone()).files;
-        files.make_folder(&root.join("tile/0"), sync).unwrap();
-        assert_eq!(synced.take(), [root.join("tile"), root.clone(), dir.path().to_owned()]);
-        files.make_folder(&root.join("tile/0"), sync).unwrap();
-        assert!(synced.take().is_empty());
-        files.forget(&root.join("tile/0"));
-        files.make_folder(&root.join("tile/0"), sync).unwrap();
-        assert_eq!(synced.take().len(), 3);
-    }
-
-    #[test]
-    fn a_folder_that_could_not_be_synced_is_not_taken_for_durable() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("log");
-        let files = Folder::new(root.clone()).files;
-        files.make_folder(&root, |_| Err(ErrorKind::StorageFull.into())).unwrap_err();
-        let synced = RefCell::new(0);
-        files
-            .make_folder(&root, |_| {
-                *synced.borrow_mut() += 1;
-                Ok(())
-            })
-            .unwrap();
-        assert_eq!(synced.take(), 1);
     }
 }

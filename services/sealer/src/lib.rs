@@ -11,6 +11,7 @@
 //! What it is not: a judge of events (that is `record`), or a place to read proofs (that is `query`). To publish to
 //! another kind of place, implement [`Publication`].
 
+mod disk;
 mod edge;
 mod error;
 mod folder;
@@ -20,6 +21,7 @@ mod publish;
 mod round;
 mod state;
 
+pub use disk::Disk;
 pub use error::SealError;
 pub use folder::Folder;
 pub use publication::Publication;

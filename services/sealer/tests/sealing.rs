@@ -1,14 +1,20 @@
 //! Sealing over the in-memory store: what is published, and what every interruption leaves behind.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says by panicking what does not hold")]
 
+#[path = "sealing/audit.rs"]
+mod audit;
 #[path = "sealing/bench.rs"]
 mod bench;
+#[path = "sealing/faults.rs"]
+mod faults;
 #[path = "sealing/folder.rs"]
 mod folder;
 #[path = "sealing/takeover.rs"]
 mod takeover;
 #[path = "sealing/trouble.rs"]
 mod trouble;
+#[path = "sealing/unreliable.rs"]
+mod unreliable;
 #[path = "sealing/watched.rs"]
 mod watched;
 

@@ -1,4 +1,4 @@
-//! A ledger in memory, a place of publication whose writes fail on demand, and the audit of what was published.
+//! A ledger in memory, a place of publication whose writes fail on demand, and a sealer between the two.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -11,19 +11,18 @@ use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
 use trialseal_runtime::clock::{Clock, ManualClock};
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::checkpoint::Checkpoint;
-use trialseal_seal::hash::{Hash, Sha2, Sha3, TreeHash, sha256};
+use trialseal_seal::hash::{Sha3, sha256};
 use trialseal_seal::map::{Head, TrialMap};
 use trialseal_seal::note::{KeyKind, Signer};
-use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
-use trialseal_seal::tiles::{decode_bundle, entries_path, note_path, tile_path};
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::Frontier;
 use trialseal_sealer::{Publication, SealError, Sealer, SealerParts, SealerSettings};
 use trialseal_store::memory::MemoryStore;
-use trialseal_store::{Append, Events, NewEvent, Progress, Writer, WriterSettings};
+use trialseal_store::{Append, Events, NewEvent, Progress, Store, Writer, WriterSettings};
 use uuid::Uuid;
 
+use crate::audit::{audit, read_note};
 use crate::watched::Watched;
 
 pub(crate) const ORIGIN: &str = "test.example/ledger";
@@ -62,9 +61,8 @@ impl Memory {
 
     /// The published checkpoint.
     pub(crate) fn checkpoint(&self) -> Option<Checkpoint> {
-        let policy = Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap();
         let note = self.files.lock().unwrap().get("checkpoint").cloned()?;
-        Some(policy.check(&String::from_utf8(note).unwrap()).unwrap().checkpoint)
+        Some(read_note(&note))
     }
 
     async fn operation(
@@ -132,7 +130,11 @@ pub(crate) fn signer() -> Signer {
 
 impl Bench {
     pub(crate) fn new() -> Self {
-        let memory = Arc::new(MemoryStore::new(ORIGIN));
+        Self::over(Arc::new(MemoryStore::new(ORIGIN)))
+    }
+
+    /// A bench on a ledger that is there.
+    pub(crate) fn over(memory: Arc<MemoryStore>) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let time = Arc::clone(&clock);
         let writer = Writer::spawn(
@@ -155,9 +157,18 @@ impl Bench {
     }
 
     pub(crate) async fn sealer(&self) -> Result<Sealer, SealError> {
+        self.sealer_on(self.store.clone(), self.place.clone()).await
+    }
+
+    /// A sealer that sees the ledger, and publishes, through something else.
+    pub(crate) async fn sealer_on(
+        &self,
+        store: Arc<dyn Store>,
+        place: Arc<dyn Publication>,
+    ) -> Result<Sealer, SealError> {
         Sealer::open(SealerParts {
-            store: self.store.clone(),
-            place: self.place.clone(),
+            store,
+            place,
             signer: signer(),
             clock: self.clock.clone(),
             progress: Arc::new(Progress::new()),
@@ -193,38 +204,8 @@ impl Bench {
 
     /// Re-hashes everything that is published and gives the seals.
     pub(crate) fn audit(&self) -> Vec<Seal> {
-        let Checkpoint { size, root, .. } = self.place.checkpoint().unwrap();
         let files = self.place.files.lock().unwrap();
-        let file = |path: String| files.get(&path).unwrap_or_else(|| panic!("{path} is missing"));
-        let mut tree = Frontier::<Sha2>::new();
-        let mut seals = Vec::new();
-        let mut notes = Vec::new();
-        let mut tiles: Vec<Vec<Hash>> = vec![Vec::new(); 3];
-        for bundle in 0..size.div_ceil(256) {
-            let width = u8::try_from(size - bundle * 256).ok().filter(|width| *width > 0);
-            for entry in decode_bundle(file(entries_path(bundle, width))).unwrap() {
-                let value = trialseal_seal::canonical::parse(entry, 64).unwrap();
-                seals.push(Seal::parse(&value).unwrap());
-                tree.push_with(Sha2::leaf(&[entry]), |node, hash| {
-                    tiles[usize::from(node.level / 8)].push(hash);
-                });
-                let note = file(note_path(tree.size())).clone();
-                notes.push(sha256(&note));
-                let policy = Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap();
-                let note = String::from_utf8(note).unwrap();
-                assert_eq!(policy.check(&note).unwrap().checkpoint.root, tree.root());
-            }
-        }
-        assert_eq!(tree.root(), root);
-        for (level, hashes) in (0u8..).zip(&tiles) {
-            for (index, tile) in (0..).zip(hashes.chunks(256)) {
-                let width = u8::try_from(tile.len()).ok();
-                let bytes: Vec<u8> = tile.iter().flat_map(|hash| *hash.as_bytes()).collect();
-                assert_eq!(*file(tile_path(level, index, width)), bytes);
-            }
-        }
-        assert_priors(&seals, &notes);
-        seals
+        audit(|path| files.get(path).cloned())
     }
 
     /// Checks a seal against the events that the ledger holds.
@@ -241,18 +222,6 @@ impl Bench {
             map.set(&Head { trial: trial.to_string(), size: tree.size(), root: tree.root() });
         }
         assert_eq!((seal.root, seal.trials), (map.root(), map.len() as u64));
-    }
-}
-
-/// Each seal names no note, or the note of a size n up to its number, and n never goes back.
-fn assert_priors(seals: &[Seal], notes: &[Hash]) {
-    let mut newest = 0;
-    for (seal, number) in seals.iter().zip(0..) {
-        let named = notes.iter().position(|note| *note == seal.prior).map(|place| place + 1);
-        assert!(named.is_some() || seal.prior == Hash::ZERO, "seal {number} names an unknown note");
-        let named = named.unwrap_or(0);
-        assert!(newest <= named && named <= number, "seal {number} names the note of size {named}");
-        newest = named;
     }
 }
 
