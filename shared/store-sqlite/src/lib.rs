@@ -22,7 +22,7 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
-use sqlx::{SqlSafeStr, Sqlite, Transaction};
+use sqlx::{Connection as _, SqlSafeStr, Sqlite, Transaction};
 use trialseal_store::columns::{self, HeadColumns};
 use trialseal_store::{LedgerHead, Result, StoreError};
 use uuid::Uuid;
@@ -66,7 +66,14 @@ impl SqliteStore {
             .pragma("journal_size_limit", WAL_BYTES);
         let pool = || SqlitePoolOptions::new().acquire_timeout(TURN).idle_timeout(None).max_lifetime(None);
         let writing = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-        let writer = pool().max_connections(1).connect_with(writing).await.map_err(failed)?;
+        let writer = pool()
+            .max_connections(1)
+            // Where a write failed, as on a full disk, SQLite has ended the transaction by itself. SQLx then cannot roll
+            // it back and holds it to be open for good: such a connection is replaced, or nothing would be written again.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(writing)
+            .await
+            .map_err(failed)?;
         migrator().run(&writer).await.map_err(migration_failed)?;
         let ledger = ledger_of(&writer, origin).await?;
         let readers =
@@ -172,6 +179,21 @@ mod tests {
         let write = sqlx::query("DELETE FROM trial").execute(&store.readers).await.unwrap_err();
         assert!(write.to_string().contains("readonly"), "{write}");
         assert_eq!(store.writer.options().get_max_connections(), 1);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_ended_by_itself_is_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let store =
+            SqliteStore::open(dir.path().join("ledger.sqlite"), "ledger.example.org/x").await.unwrap();
+        for _ in 0..2 {
+            let mut tx = store.begin().await.unwrap();
+            // As it does where the disk is full.
+            sqlx::query("ROLLBACK").execute(&mut *tx).await.unwrap();
+            drop(tx);
+        }
+        store.begin().await.unwrap().commit().await.unwrap();
         store.close().await;
     }
 }
