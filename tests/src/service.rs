@@ -55,6 +55,8 @@ impl Role {
 #[derive(Debug)]
 pub struct Service {
     child: Option<Child>,
+    /// What a shell does before it becomes `trialseal serve`.
+    shell: &'static str,
     database: Arc<Database>,
     dir: Arc<TempDir>,
     /// Beside `dir`, which belongs to the service.
@@ -74,19 +76,30 @@ impl Service {
 
     /// Starts a service with a new ledger and other settings than the tests usually have.
     pub fn start_with(engine: Engine, settings: &[(&'static str, &str)]) -> Self {
+        Self::start_under("", engine, settings)
+    }
+
+    /// As [`Service::start_with`], in a process in which a shell has carried out these commands.
+    pub fn start_under(shell: &'static str, engine: Engine, settings: &[(&'static str, &str)]) -> Self {
         let dir = folder();
         let database = Database::make(engine, dir.path());
         let url = database.url();
-        Self::start_in(dir, database, url, settings)
+        Self::start_in(shell, dir, database, url, settings)
     }
 
     /// Starts a service with a new ledger on a PostgreSQL database that it reaches through a proxy.
     pub fn start_behind(proxy: &Proxy, database: Database, settings: &[(&'static str, &str)]) -> Self {
         let url = database.url_at(proxy.address());
-        Self::start_in(folder(), database, url, settings)
+        Self::start_in("", folder(), database, url, settings)
     }
 
-    fn start_in(dir: TempDir, database: Database, url: String, settings: &[(&'static str, &str)]) -> Self {
+    fn start_in(
+        shell: &'static str,
+        dir: TempDir,
+        database: Database,
+        url: String,
+        settings: &[(&'static str, &str)],
+    ) -> Self {
         let mut all = vec![
             ("TRIALSEAL_DATABASE_URL", url),
             ("TRIALSEAL_SEAL_INTERVAL_MS", "200".to_owned()),
@@ -97,6 +110,7 @@ impl Service {
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         let mut service = Self::new(Arc::new(database), Arc::new(dir), all);
+        service.shell = shell;
         service.launch();
         service
     }
@@ -105,6 +119,7 @@ impl Service {
         let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
         Self {
             child: None,
+            shell: "",
             database,
             log: logs.path().join("log"),
             _logs: logs,
@@ -193,6 +208,11 @@ impl Service {
     /// Runs a subcommand of `trialseal` on the service's ledger.
     pub fn command(&self, arguments: &[&str]) -> Output {
         self.program(arguments).output().unwrap()
+    }
+
+    /// The number of the service's process.
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("the service runs").id()
     }
 
     /// Kills the service at once, as `kill -9` does.
@@ -346,7 +366,8 @@ impl Service {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
         *self.address.write().unwrap() = format!("http://127.0.0.1:{port}");
         let log = self.open_log();
-        let mut command = self.program(&["serve", "--port", &port.to_string()]);
+        let serve = self.program(&["serve", "--port", &port.to_string()]);
+        let mut command = if self.shell.is_empty() { serve } else { under(self.shell, &serve) };
         let child = command.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap();
         self.child = Some(child);
     }
@@ -399,6 +420,17 @@ impl Drop for Service {
 
 fn folder() -> TempDir {
     tempfile::Builder::new().prefix("trialseal-").tempdir().unwrap()
+}
+
+/// The same command, become by a shell that has carried out other commands before.
+fn under(shell: &str, command: &Command) -> Command {
+    let mut all = Command::new("sh");
+    all.arg("-c")
+        .arg(format!("{shell}; exec \"$0\" \"$@\""))
+        .arg(command.get_program())
+        .args(command.get_args());
+    all.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?)))).stdin(Stdio::null());
+    all
 }
 
 /// Whether an answer of a job says that it came to its end.
