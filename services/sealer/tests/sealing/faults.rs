@@ -28,7 +28,7 @@ const ALL: u32 = 10_000;
 const KILLS_A_GAP: usize = 10;
 
 /// Where a process can end, by what is recorded and public when it does.
-const GAPS: [&str; 9] = [
+const GAPS: [&str; 8] = [
     "before the seal is recorded",
     "seal recorded | checkpoint signed",
     "checkpoint signed | entries written",
@@ -36,8 +36,7 @@ const GAPS: [&str; 9] = [
     "tiles written | note recorded",
     "note recorded | note written",
     "note written | checkpoint replaced",
-    "checkpoint replaced | round ended",
-    "after the round",
+    "checkpoint replaced",
 ];
 
 /// A ledger, and what is public of it, as a process finds it that is about to seal.
@@ -201,15 +200,8 @@ impl Run<'_> {
             self.public(&tile_path(level, (count - 1) / 256, width)).is_some()
         };
         let published = size - 1;
-        let is_unfinished = published > self.start.published
-            && published.is_multiple_of(256)
-            && self.public(&tile_path(0, published / 256 - 1, Some(255))).is_some();
-        let passed = if recorded == self.start.recorded && published == recorded {
-            0
-        } else if is_unfinished {
-            7
-        } else if published == recorded {
-            8
+        let passed = if published == recorded {
+            if recorded == self.start.recorded { 0 } else { 7 }
         } else if self.bench.memory.checkpoint(size).await.unwrap().is_none() {
             1
         } else if self.public(&entries_path((size - 1) / 256, width)).is_none() {
@@ -309,7 +301,6 @@ async fn whatever_call_fails_what_is_public_is_sound_and_the_next_round_mends_it
         Start::new("a later seal", 3, 0).await,
         Start::new("a backlog", 2, 2).await,
         Start::new("a seal that fills a tile", 255, 0).await,
-        Start::new("a backlog over a full tile", 254, 2).await,
     ] {
         let calls = run(&start, None).await.calls;
         println!("{}: {} calls", start.name, calls.len());
