@@ -72,7 +72,7 @@ pub(crate) enum Answer {
     /// It is recorded.
     Acknowledged(Appended),
     /// A rule stands against it, or its key was used before.
-    Refused(String),
+    Refused,
     /// It may be recorded or not.
     Failed(String),
 }
@@ -154,34 +154,34 @@ impl Process {
     pub(crate) async fn submit(&self, sent: &Sent) -> Answer {
         for _ in 0..TRIES {
             let append = match self.decide(sent).await {
-                Ok(Ok(append)) => append,
-                Ok(Err(refusal)) => return self.replayed_or(sent, refusal).await,
+                Ok(Some(append)) => append,
+                Ok(None) => return self.replayed_or_refused(sent).await,
                 Err(error) => return Answer::Failed(error),
             };
             match self.writer.append(append).await {
                 Ok(appended) => return Answer::Acknowledged(appended),
                 Err(AppendError::VersionConflict { .. }) => {}
                 Err(AppendError::Store { error, .. }) => return Answer::Failed(error),
-                Err(refusal) => return self.replayed_or(sent, refusal.to_string()).await,
+                Err(_) => return self.replayed_or_refused(sent).await,
             }
         }
         Answer::Failed("others were always faster".into())
     }
 
     /// A command that was carried out before gets its old answer, whatever stands against it now.
-    async fn replayed_or(&self, sent: &Sent, refusal: String) -> Answer {
+    async fn replayed_or_refused(&self, sent: &Sent) -> Answer {
         match self.store.command(&sent.id()).await {
             Ok(Some(done)) if done.digest == digest(sent) => match self.writer.replay(&done).await {
                 Ok(appended) => Answer::Acknowledged(appended),
                 Err(error) => Answer::Failed(error.to_string()),
             },
-            Ok(_) => Answer::Refused(refusal),
+            Ok(_) => Answer::Refused,
             Err(error) => Answer::Failed(error.to_string()),
         }
     }
 
-    /// The append that follows from a command, or the rule against it.
-    async fn decide(&self, sent: &Sent) -> Result<Result<Append, String>, String> {
+    /// The append that follows from a command; `None` where a rule stands against it.
+    async fn decide(&self, sent: &Sent) -> Result<Option<Append>, String> {
         let own = StreamId::trial(&sent.trial);
         let (mut trial, mut site, mut participant) =
             (TrialState::default(), SiteState::default(), ParticipantState::default());
@@ -203,8 +203,8 @@ impl Process {
         state.site = site_stream.map(|_| &site);
         state.participant = participant_stream.map(|_| &participant);
         match decide(&state, &sent.command, &self.context(sent.role)) {
-            Ok(decision) => self.append_of(sent, decision, expected).await.map(Ok),
-            Err(refusal) => Ok(Err(refusal.message)),
+            Ok(decision) => self.append_of(sent, decision, expected).await.map(Some),
+            Err(_) => Ok(None),
         }
     }
 

@@ -56,6 +56,8 @@ struct Run {
     trials: Vec<(TrialId, SiteId)>,
     participants: Vec<(TrialId, ParticipantId)>,
     failed: u64,
+    /// What the last one to fail was told.
+    failure: String,
     ended: u64,
     poisoned: u64,
     replayed: u64,
@@ -92,8 +94,20 @@ impl Run {
         });
         let process = Process::start(&world).await;
         let (commands, trials, participants) = (BTreeMap::new(), Vec::new(), Vec::new());
-        let (failed, ended, poisoned, replayed) = (0, 0, 0, 0);
-        Self { rng, world, process, commands, trials, participants, failed, ended, poisoned, replayed }
+        let (failed, failure, ended, poisoned, replayed) = (0, String::new(), 0, 0, 0);
+        Self {
+            rng,
+            world,
+            process,
+            commands,
+            trials,
+            participants,
+            failed,
+            failure,
+            ended,
+            poisoned,
+            replayed,
+        }
     }
 
     /// Two trials that may screen.
@@ -221,9 +235,10 @@ impl Run {
             let (answer, sent) = answer.await.unwrap();
             let appended = match answer {
                 Answer::Acknowledged(appended) => appended,
-                Answer::Refused(_) => continue,
-                Answer::Failed(_) => {
+                Answer::Refused => continue,
+                Answer::Failed(error) => {
                     self.failed += 1;
+                    self.failure = error;
                     continue;
                 }
             };
@@ -267,7 +282,7 @@ impl Run {
             let before = self.failed;
             self.send(vec![sent]).await?;
             if self.failed > before && !poisoned {
-                return Err("a command fails though all is well".into());
+                return Err(format!("a command fails though all is well: {}", self.failure));
             }
         }
         let mut rounds = 0;
