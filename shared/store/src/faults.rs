@@ -5,6 +5,7 @@
 //! call of a transaction), which says what becomes of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use trialseal_record::ids::{Scope, StreamId, TrialId};
@@ -13,10 +14,12 @@ use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
-use crate::ports::{AppendTx, Appends, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens};
+use crate::ports::{
+    AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens,
+};
 use crate::rows::{
     CommandId, CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRow, SealWrite,
-    SealedHead, StreamVersion, TokenRow, TreeName, WriteBatch,
+    SealedHead, Standing, StreamVersion, TokenRow, TreeName, WriteBatch,
 };
 
 /// Says what becomes of each call.
@@ -174,9 +177,20 @@ announced!(Jobs {
 
 announced!(Tokens {
     add_token(token: &TokenRow) -> ();
-    token(hash: &[u8; 32]) -> Option<TokenRow>;
+    tokens_with(hashes: &[[u8; 32]]) -> Vec<TokenRow>;
     revoke_token(hash: &[u8; 32]) -> bool;
     tokens() -> Vec<TokenRow>;
+});
+
+announced!(Election {
+    stand(who: Uuid, term: Duration) -> Standing;
+    renew(who: Uuid, term: Duration) -> bool;
+    resign(who: Uuid) -> ();
+    holder() -> Option<Uuid>;
+} {
+    fn in_hands_of(&self, who: Uuid) -> Arc<dyn Store> {
+        Arc::new(Self { inner: self.inner.in_hands_of(who), faults: Arc::clone(&self.faults) })
+    }
 });
 
 #[async_trait]
