@@ -52,13 +52,27 @@ struct Load {
     name: &'static str,
     clients: usize,
     events: u64,
+    /// A client waits after its answers from nothing to nine times this, in turn, so as not to keep time with the seals.
+    pause: Duration,
+    /// Goes behind the address.
+    query: &'static str,
 }
 
-const LOADS: [Load; 3] = [
-    Load { name: "http_64x10", clients: 64, events: 10 },
-    Load { name: "http_64x1", clients: 64, events: 1 },
-    Load { name: "http_1x1", clients: 1, events: 1 },
-];
+impl Load {
+    /// Clients that send as soon as they are answered.
+    const fn full(name: &'static str, clients: usize, events: u64) -> Self {
+        Self { name, clients, events, pause: Duration::ZERO, query: "" }
+    }
+}
+
+const LOADS: [Load; 3] =
+    [Load::full("http_64x10", 64, 10), Load::full("http_64x1", 64, 1), Load::full("http_1x1", 1, 1)];
+
+/// One event now and then: how long until it is durable.
+const DURABLE: Load = Load { pause: Duration::from_millis(10), ..Load::full("durable_light", 1, 1) };
+/// One event now and then from each of some clients: how long until a published seal covers it.
+const PUBLISHED: Load =
+    Load { pause: Duration::from_millis(100), query: "?wait=sealed", ..Load::full("published", 16, 1) };
 
 /// What a load came to.
 struct Measured {
@@ -87,6 +101,10 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     for load in LOADS {
         measured.push(bench.measure(load, Duration::from_secs(options.seconds))?);
     }
+    let [durable, published] = [
+        bench.measure(DURABLE, Duration::from_secs(options.seconds))?,
+        bench.measure(PUBLISHED, Duration::from_secs(options.seconds))?,
+    ];
     let database = service.launch().database_url.clone().context("the service has no database")?;
     service.stop()?;
     let (rows, copied) = copy(&database, &build.folder("append-copy")?.join("rows"))?;
@@ -98,7 +116,14 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     };
     let all = || measured.iter().chain(&comparison.measured);
     print_table(all(), rows, copied);
-    let mut figures = json!({"bench": "append", "copy_indexed": copied.round()});
+    print_light(&durable, &published);
+    let mut figures = json!({
+        "bench": "append",
+        "copy_indexed": copied.round(),
+        "durable_light_p50_ms": milliseconds(durable.p50),
+        "published_p50_ms": milliseconds(published.p50),
+        "published_p99_ms": milliseconds(published.p99),
+    });
     for load in all() {
         figures[load.name] = json!(load.events_a_second.round());
         figures[format!("{}_of_copy", load.name)] =
@@ -131,6 +156,15 @@ fn print_table<'a>(measured: impl Iterator<Item = &'a Measured>, rows: u64, copi
         );
     }
     println!("({rows} rows copied)");
+}
+
+fn print_light(durable: &Measured, published: &Measured) {
+    println!(
+        "At light load an event is durable after {} ms (p50) and under a published seal after {} ms (p50), {} ms (p99).",
+        milliseconds(durable.p50),
+        milliseconds(published.p50),
+        milliseconds(published.p99)
+    );
 }
 
 fn milliseconds(time: Duration) -> f64 {
@@ -223,13 +257,14 @@ impl Bench {
         let template = Template::new();
         let (mut path, mut body) = (String::new(), String::new());
         let mut latencies = Vec::new();
+        let mut pauses = [0, 7, 4, 1, 8, 5, 2, 9, 6, 3].into_iter().cycle();
         for request in 0_u64.. {
             if (request * load.events).is_multiple_of(EVENTS_A_PARTICIPANT) {
                 path = self.enrol(&client)?;
             }
             template.body(request * load.events + 1..=(request + 1) * load.events, &mut body);
             let sent = Instant::now();
-            wire.post(&path, &format!("{path}.{request}"), &body)?;
+            wire.post(&format!("{path}{}", load.query), &format!("{path}.{request}"), &body)?;
             let answered = Instant::now();
             if answered > end {
                 break;
@@ -237,6 +272,7 @@ impl Bench {
             if sent >= begin {
                 latencies.push(answered - sent);
             }
+            thread::sleep(load.pause * pauses.next().unwrap_or(0));
         }
         Ok(latencies)
     }

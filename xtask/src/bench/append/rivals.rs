@@ -63,7 +63,7 @@ const RIVALS: [Rival; 3] = [
 const COMPARED: [&str; 2] = ["64x10", "64x1"];
 
 const fn loads([ten, one]: [&'static str; 2]) -> [Load; 2] {
-    [Load { name: ten, clients: 64, events: 10 }, Load { name: one, clients: 64, events: 1 }]
+    [Load::full(ten, 64, 10), Load::full(one, 64, 1)]
 }
 
 /// What came of comparing.
