@@ -5,7 +5,9 @@
 //! refused on states at hand alone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_record::{Actor, Command, Context, Decision, State, TrialState, decide};
@@ -21,6 +23,9 @@ use crate::states::{StateError, StreamState};
 
 /// How often a command is decided anew because others changed what it rests on, before its sender is told.
 const TRIES: usize = 16;
+
+/// How long a command waits for those before it that write to the same stream: as long as these may wait for the ledger.
+const TURN: Duration = Duration::from_secs(10);
 
 /// A command with all that its sender said of it.
 #[derive(Debug)]
@@ -110,7 +115,7 @@ impl Ingest {
 
     async fn carry_out(&self, submission: &Submission) -> Result<Appended, Problem> {
         let _held = match submission.written() {
-            Some(stream) => Some(self.locks.hold(&submission.trial, stream).await),
+            Some(stream) => Some(self.turn(&submission.trial, stream).await?),
             None => None,
         };
         if let Some(basis) = self.basis_at_hand(submission)
@@ -130,6 +135,14 @@ impl Ingest {
             }
         }
         Err(refusal::outdated())
+    }
+
+    /// The right to write to a stream, once the commands before have ended.
+    async fn turn(&self, trial: &TrialId, stream: StreamId) -> Result<OwnedMutexGuard<()>, Problem> {
+        let held = tokio::time::timeout(TURN, self.locks.hold(trial, stream)).await;
+        held.map_err(|_| {
+            refusal::of_append(&AppendError::Busy("the commands before this one have not ended yet"))
+        })
     }
 
     /// The old answer, if this very command was carried out before.
