@@ -140,8 +140,8 @@ mod wide {
         for (messages, hashes) in messages.chunks(R::U64_LANES).zip(hashes.chunks_mut(R::U64_LANES)) {
             let all: usize = messages.iter().map(|message| blocks(message)).sum();
             let longest = messages.iter().map(|message| blocks(message)).max().unwrap_or(0);
-            // All lanes cost together what two messages cost alone.
-            if all > 2 * longest {
+            // All lanes cost together little more than one message alone.
+            if all > longest {
                 group(registers, messages, hashes, longest);
             } else {
                 one_by_one(messages, hashes);
