@@ -133,11 +133,11 @@ impl Sent {
     fn body<T: DeserializeOwned>(&self) -> Result<Body<T>, Problem> {
         let value =
             canonical::parse(&self.body, canonical::MAX_DEPTH).map_err(|refused| unreadable(&refused))?;
-        let typed = serde_json::from_slice(&self.body);
-        Ok(Body {
-            value: typed.map_err(|error| json_problem(&JsonPayloadError::Deserialize(error)))?,
-            canonical: canonical::to_vec(&value),
-        })
+        let canonical = canonical::to_vec(&value);
+        // Read again where it does not fit, for the line and column of it.
+        let typed = serde_json::from_value(value).or_else(|_| serde_json::from_slice(&self.body));
+        let value = typed.map_err(|error| json_problem(&JsonPayloadError::Deserialize(error)))?;
+        Ok(Body { value, canonical })
     }
 }
 
