@@ -3,7 +3,8 @@
 //! What stands here is the harness: [`Service`] runs `trialseal` in a folder and on a database of its own, [`Client`] asks
 //! it, [`Trial`] sends it what a trial sends, [`Verifier`] runs `trialseal-verify` on what it gives away. The tests are in
 //! `tests/`, one file a promise. None of it shares code with the programs, so that a mistake in them cannot excuse itself;
-//! but for `tests/simulation.rs`, which holds time and chance in its hands and needs the crates themselves for that.
+//! but for `tests/simulation.rs`, which holds time and chance in its hands and needs the crates themselves for that, and for
+//! `examples/sealed.rs`, which is no test: it measures the crates.
 //!
 //! Every test runs on SQLite and on PostgreSQL ([`on_both_engines`]); a missing PostgreSQL fails the run. To add a test: a
 //! function that takes an [`Engine`], and its name in the macro.
