@@ -1,8 +1,10 @@
 //! How fast commands are recorded over the whole HTTP path (token, JSON, decision, commitment, encryption, hashing, commit) on
 //! PostgreSQL that waits for its disk, and what part that is of raw `COPY` of the very same rows into an equally indexed
-//! table, in one run. Client, service and database share the machine. Other event stores are measured beside it.
+//! table, in one run. Client, service and database share the machine. Other event stores are measured beside it, and how far
+//! it is to a published seal without HTTP.
 
 mod rivals;
+mod sealed;
 mod wire;
 
 use std::fmt::Write as _;
@@ -108,6 +110,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let database = service.launch().database_url.clone().context("the service has no database")?;
     service.stop()?;
     let (rows, copied) = copy(&database, &build.folder("append-copy")?.join("rows"))?;
+    let sealed = sealed::measure(url, &build, options.seconds)?;
     let comparison = if options.without_rivals {
         println!("Without the other event stores, as asked: their figures are left out.");
         Comparison::default()
@@ -115,7 +118,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         rivals::compare(url, &build, options.seconds, &record(1))?
     };
     let all = || measured.iter().chain(&comparison.measured);
-    print_table(all(), rows, copied);
+    print_table(all(), &sealed, rows, copied);
     print_light(&durable, &published);
     let mut figures = json!({
         "bench": "append",
@@ -131,6 +134,7 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         figures[format!("{}_p50_ms", load.name)] = json!(milliseconds(load.p50));
         figures[format!("{}_p99_ms", load.name)] = json!(milliseconds(load.p99));
     }
+    sealed::add(&mut figures, &sealed);
     rivals::add_fastest(&mut figures, &comparison);
     for missing in &comparison.missing {
         println!("{missing}");
@@ -142,20 +146,26 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     Ok(if comparison.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn print_table<'a>(measured: impl Iterator<Item = &'a Measured>, rows: u64, copied: f64) {
-    println!("{:<16} {:>10} {:>8} {:>9} {:>9}", "load", "events/s", "of COPY", "p50 ms", "p99 ms");
-    println!("{:<16} {copied:>10.0} {:>8} {:>9} {:>9}", "copy_indexed", "1.00", "", "");
-    for load in measured {
-        let part = load.events_a_second / copied;
+fn print_table<'a>(
+    measured: impl Iterator<Item = &'a Measured>,
+    sealed: &[Measured],
+    rows: u64,
+    copied: f64,
+) {
+    println!("{:<24} {:>10} {:>8} {:>9} {:>9}", "load", "events/s", "of COPY", "p50 ms", "p99 ms");
+    println!("{:<24} {copied:>10.0} {:>8} {:>9} {:>9}", "copy_indexed", "1.00", "", "");
+    // The events of the last rows are others than those that were copied: there is no part to tell.
+    let measured = measured.map(|load| (load, format!("{:.2}", load.events_a_second / copied)));
+    for (load, part) in measured.chain(sealed.iter().map(|load| (load, String::new()))) {
         println!(
-            "{:<16} {:>10.0} {part:>8.2} {:>9.1} {:>9.1}",
+            "{:<24} {:>10.0} {part:>8} {:>9.1} {:>9.1}",
             load.name,
             load.events_a_second,
             milliseconds(load.p50),
             milliseconds(load.p99)
         );
     }
-    println!("({rows} rows copied)");
+    println!("({rows} rows copied; of sealed_… the ms are from adding an event to its published seal)");
 }
 
 fn print_light(durable: &Measured, published: &Measured) {

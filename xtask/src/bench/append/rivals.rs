@@ -189,7 +189,7 @@ fn install_packages(sources: &Path, folder: &Path) -> Result<()> {
 }
 
 /// Runs a command to its end; should it fail, `what` is said, and the end of its complaint.
-fn finish(command: &mut Command, what: &str) -> Result<Output> {
+pub(super) fn finish(command: &mut Command, what: &str) -> Result<Output> {
     let output = command.output().with_context(|| format!("{what}: it cannot be run"))?;
     if !output.status.success() {
         let complaint = String::from_utf8_lossy(&output.stderr);
