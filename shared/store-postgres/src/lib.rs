@@ -45,6 +45,9 @@ const LIMITS: [(&str, &str); 4] = [
     ("statement_timeout", "60s"),
     ("idle_in_transaction_session_timeout", "30s"),
 ];
+/// How long an election waits for the head row: it is held again in a second, and an append that finds it waiting in front
+/// waits for a lock twice.
+const ELECTION: (&str, &str) = ("lock_timeout", "1s");
 /// Every statement finds its rows one by one, by a key. The planner is kept from what would be faster only if its guess
 /// of their number were right: plans are kept, and made while tables are small.
 const PLANS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")];
@@ -93,7 +96,7 @@ impl PostgresStore {
             move |connection, idle| Box::pin(health.clone().admits(connection, idle))
         });
         let options = options.options(LIMITS).options(PLANS).options([durable]);
-        let election = pool.clone().max_connections(1).connect_lazy_with(options.clone());
+        let election = pool.clone().max_connections(1).connect_lazy_with(options.clone().options([ELECTION]));
         let pool = pool.max_connections(connections).connect_with(options).await.map_err(failed)?;
         let (origin, who, patience) = (origin.to_owned(), None, PATIENCE);
         Ok(Self { origin, ledger, who, pool, election, patience, health })
