@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -103,10 +103,11 @@ impl Spool {
     ) -> Result<Received, ReceiveError> {
         let _place = self.uploads.try_acquire().map_err(|_| ReceiveError::Full)?;
         let path = self.folder.join(format!("{attempt}.{PART}"));
-        let mut part =
-            Part { path: path.clone(), bytes: 0, used_bytes: Arc::clone(&self.used_bytes), kept: false };
+        // Made here, and not where it is written: who gives up before that would remove it before it is there.
+        let sink = create(&path)?;
+        let mut part = Part { path, bytes: 0, used_bytes: Arc::clone(&self.used_bytes), kept: false };
         let (chunks, written) = mpsc::channel(CHUNKS_WAITING);
-        let writing = tokio::task::spawn_blocking(move || write(path, import, &key, written));
+        let writing = tokio::task::spawn_blocking(move || write(sink, import, &key, written));
         loop {
             let next =
                 tokio::time::timeout(IDLE, file.next()).await.map_err(|_| ReceiveError::Interrupted)?;
@@ -191,17 +192,16 @@ fn context(import: ImportId) -> Vec<u8> {
     format!("import/{import}").into_bytes()
 }
 
-/// Writes what arrives, and answers with its SHA-256 once all of it is on disk.
-fn write(
-    path: PathBuf,
-    import: ImportId,
-    key: &DataKey,
-    mut chunks: mpsc::Receiver<Bytes>,
-) -> io::Result<Hash> {
+/// Makes a file that nobody else reads, and the folder where it is missing.
+fn create(path: &Path) -> io::Result<File> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Writes what arrives, and answers with its SHA-256 once all of it is on disk.
+fn write(file: File, import: ImportId, key: &DataKey, mut chunks: mpsc::Receiver<Bytes>) -> io::Result<Hash> {
     let mut sealed = SealedWriter::new(file, key, &context(import))?;
     let mut sha256 = Sha256::new();
     while let Some(chunk) = chunks.blocking_recv() {
