@@ -68,15 +68,7 @@ async fn call<T>(
     name: &'static str,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    match faults.fate(name) {
-        Fate::Done => work.await,
-        Fate::Fails(error) => Err(error),
-        Fate::DoneButFails(error) => {
-            work.await?;
-            Err(error)
-        }
-        Fate::Pretended => Err(StoreError::Refused("only a commit can be pretended".into())),
-    }
+    meets(faults.fate(name), work).await
 }
 
 /// As [`call`], for a commit, which can be pretended.
@@ -86,13 +78,20 @@ async fn commit(
     work: impl Future<Output = Result<()>>,
 ) -> Result<()> {
     match faults.fate(name) {
+        Fate::Pretended => Ok(()),
+        fate => meets(fate, work).await,
+    }
+}
+
+async fn meets<T>(fate: Fate, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match fate {
         Fate::Done => work.await,
         Fate::Fails(error) => Err(error),
         Fate::DoneButFails(error) => {
             work.await?;
             Err(error)
         }
-        Fate::Pretended => Ok(()),
+        Fate::Pretended => Err(StoreError::Refused("only a commit can be pretended".into())),
     }
 }
 
