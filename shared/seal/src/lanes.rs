@@ -101,39 +101,29 @@ mod wide {
         fn run(self, work: impl NullaryFnOnce<Output = ()>);
     }
 
-    /// Rotations by all the distances that occur, each a constant of its instruction.
-    macro_rules! rotations {
-        ($self:ident, $bits:ident, $words:ident, $left:ident, $right:ident, $($n:literal)*) => {
-            match $bits {
-                $($n => $self.xor_u64s($self.$left::<$n>($words), $self.$right::<{ 64 - $n }>($words)),)*
-                _ => $words,
+    /// The registers of one kind, with rotations by all the distances that occur, each a constant of its instruction.
+    macro_rules! registers {
+        ($kind:ident, $left:ident, $right:ident, $($bits:literal)*) => {
+            impl Registers for $kind {
+                #[inline(always)]
+                fn rotate_left<const BITS: u8>(self, words: Self::u64s) -> Self::u64s {
+                    match BITS {
+                        $($bits => self.xor_u64s(self.$left::<$bits>(words), self.$right::<{ 64 - $bits }>(words)),)*
+                        _ => words,
+                    }
+                }
+
+                fn run(self, work: impl NullaryFnOnce<Output = ()>) {
+                    Self::vectorize(self, work);
+                }
             }
+        };
+        ($($kind:ident, $left:ident, $right:ident;)*) => {
+            $(registers!($kind, $left, $right, 1 2 3 6 8 10 14 15 18 20 21 25 27 28 36 39 41 43 44 45 55 56 61 62);)*
         };
     }
 
-    impl Registers for V4 {
-        #[inline(always)]
-        fn rotate_left<const BITS: u8>(self, words: Self::u64s) -> Self::u64s {
-            rotations!(self, BITS, words, shl_const_u64x8, shr_const_u64x8,
-                1 2 3 6 8 10 14 15 18 20 21 25 27 28 36 39 41 43 44 45 55 56 61 62)
-        }
-
-        fn run(self, work: impl NullaryFnOnce<Output = ()>) {
-            Self::vectorize(self, work);
-        }
-    }
-
-    impl Registers for V3 {
-        #[inline(always)]
-        fn rotate_left<const BITS: u8>(self, words: Self::u64s) -> Self::u64s {
-            rotations!(self, BITS, words, shl_const_u64x4, shr_const_u64x4,
-                1 2 3 6 8 10 14 15 18 20 21 25 27 28 36 39 41 43 44 45 55 56 61 62)
-        }
-
-        fn run(self, work: impl NullaryFnOnce<Output = ()>) {
-            Self::vectorize(self, work);
-        }
-    }
+    registers!(V4, shl_const_u64x8, shr_const_u64x8; V3, shl_const_u64x4, shr_const_u64x4;);
 
     /// Hashes a group of messages at a time, a message a lane.
     fn in_lanes<R: Registers>(registers: R, messages: &[&[u8]], hashes: &mut [[u8; 32]]) {
