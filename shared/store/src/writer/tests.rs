@@ -104,7 +104,11 @@ struct Bench {
 }
 
 fn bench(settings: WriterSettings) -> Bench {
-    let store = Arc::new(Faulty { store: MemoryStore::new("test.example/ledger"), fault: Arc::default() });
+    let store = Faulty { store: MemoryStore::new("test.example/ledger"), fault: Arc::default() };
+    bench_on(Arc::new(store), settings)
+}
+
+fn bench_on(store: Arc<Faulty>, settings: WriterSettings) -> Bench {
     let clock = Arc::new(AtomicI64::new(1_000_000));
     let time = Arc::clone(&clock);
     let events: Arc<dyn Events> = Arc::new(Shared(Arc::clone(&store)));
@@ -255,6 +259,25 @@ async fn a_conflict_refuses_one_append_and_no_other() {
     assert!(good.is_ok() && other.is_ok());
     assert!(matches!(stale, Err(AppendError::VersionConflict { actual: 1, .. })));
     assert_eq!(bench.store.store.head().await.unwrap().position, 3);
+}
+
+/// Each writer keeps what its last batch left, which the other's batch makes outdated; and a batch that failed leaves nothing.
+#[tokio::test]
+async fn what_another_writer_wrote_is_seen() {
+    let one = bench(WriterSettings::default());
+    let other = bench_on(Arc::clone(&one.store), WriterSettings::default());
+    begin(&one, &trial(1)).await;
+    for version in 0..6 {
+        let (turn, waits) = if version % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        let stale = append(100 + version, &trial(1), stream(1), Some(version + 1), &[b"a"]);
+        let refused = waits.writer.append(stale).await;
+        assert!(matches!(refused, Err(AppendError::VersionConflict { actual, .. }) if actual == version));
+        turn.store.fault.store(1, Ordering::SeqCst);
+        let sent = append(version + 1, &trial(1), stream(1), Some(version), &[b"a"]);
+        let event = &turn.writer.append(sent).await.unwrap().events[0];
+        assert_eq!((event.trialseq, event.streamseq), (version + 1, version));
+    }
+    assert_eq!(one.store.store.head().await.unwrap().position, 7);
 }
 
 #[tokio::test]
