@@ -1,6 +1,6 @@
 //! Decisions about recorded values.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::participant::{consent_in_force, consent_on, in_trial, known};
 use super::{Decision, not_future_partial};
@@ -13,8 +13,8 @@ use crate::rules::{
     Refusal,
 };
 use crate::state::{ItemGroupKey, ParticipantState, State};
-use crate::text::Text;
-use crate::values::{DataRecord, WithdrawalScope};
+use crate::text::{Name, Text};
+use crate::values::{DataRecord, Item, WithdrawalScope};
 
 pub(super) fn record(
     state: &State<'_>,
@@ -45,11 +45,13 @@ pub(super) fn record(
 
 /// A second value for an item would hide the first one without a reason.
 fn check_unrecorded(participant: &ParticipantState, records: &[DataRecord]) -> Result<(), Refusal> {
-    let mut new = BTreeSet::new();
+    let mut new: BTreeMap<ItemGroupKey, BTreeSet<&Name>> = BTreeMap::new();
     let unrecorded = records.iter().all(|record| {
         let group = ItemGroupKey::of(record);
-        record.items.iter().all(|item| {
-            participant.value(&group, &item.item_oid).is_none() && new.insert((group.clone(), &item.item_oid))
+        let recorded = participant.group(&group);
+        let new = new.entry(group).or_default();
+        record.items.iter().all(|Item { item_oid, .. }| {
+            recorded.is_none_or(|items| !items.contains_key(item_oid)) && new.insert(item_oid)
         })
     });
     DATA_UNRECORDED.require(unrecorded, "one of the items has a value already")

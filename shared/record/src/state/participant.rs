@@ -161,8 +161,13 @@ impl ParticipantState {
         1 + self.items
     }
 
+    /// The recorded values of one item group.
+    pub(crate) fn group(&self, group: &ItemGroupKey) -> Option<&BTreeMap<Name, ItemValue>> {
+        self.values.get(group)
+    }
+
     pub(crate) fn value(&self, group: &ItemGroupKey, item: &Name) -> Option<&ItemValue> {
-        self.values.get(group)?.get(item)
+        self.group(group)?.get(item)
     }
 
     /// Folds in the event at place `streamseq` of the stream.
