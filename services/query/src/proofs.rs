@@ -29,9 +29,11 @@ const KEPT_MAPS: NonZeroUsize = match NonZeroUsize::new(4) {
     None => NonZeroUsize::MIN,
 };
 
-/// How many sizes back the note is looked for that a seal names as its prior. Publication lags by a seal or two; only
-/// while witnesses were away is it more, and this is an hour of that at one seal a second.
-const MAX_PRIOR_DISTANCE: u64 = 3_600;
+/// How many notes back the one is looked for that a seal names as its prior. Publication lags by a seal or two; only
+/// while its place was away is it more, and this is an hour of that at one seal a second.
+const MAX_PRIOR_DISTANCE: usize = 3_600;
+/// Notes that are read at once for that.
+const PRIOR_NOTES: u32 = 100;
 
 /// The maps of the seals asked for last, by seal number.
 pub(crate) struct Maps(Mutex<LruCache<u64, Arc<TrialMap>>>);
@@ -102,9 +104,11 @@ impl Query {
 
     /// The note whose SHA-256 a seal names: of its own number as tree size, or a little before.
     async fn prior_note(&self, seal: &Seal) -> Result<String, Problem> {
-        for size in (1..=seal.seal).rev().take(usize::try_from(MAX_PRIOR_DISTANCE).unwrap_or(usize::MAX)) {
-            let note = self.parts.seals.note(size).await.map_err(store)?;
-            if let Some(note) = note.filter(|note| sha256(note) == seal.prior) {
+        let mut until = seal.seal;
+        for _ in 0..MAX_PRIOR_DISTANCE.div_ceil(PRIOR_NOTES as usize) {
+            let notes = self.parts.seals.notes_until(until, PRIOR_NOTES).await.map_err(store)?;
+            until = notes.last().map_or(0, |(size, _)| size.saturating_sub(1));
+            if let Some((size, note)) = notes.into_iter().find(|(_, note)| sha256(note) == seal.prior) {
                 return String::from_utf8(note)
                     .map_err(|_| damaged(&format!("the checkpoint note of size {size} is no text")));
             }

@@ -125,6 +125,21 @@ impl Seals for PostgresStore {
         let newest = query_as("SELECT size, note FROM note WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
         self.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
     }
+
+    async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let first =
+            query_as("SELECT size, note FROM note WHERE ledger = $1 AND size >= $2 ORDER BY size LIMIT 1");
+        let first = first.bind(self.ledger).bind(signed(size)?);
+        self.optional(first).await?.map(columns::sized_note).transpose()
+    }
+
+    async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
+        let notes = query_as(
+            "SELECT size, note FROM note WHERE ledger = $1 AND size <= $2 ORDER BY size DESC LIMIT $3",
+        );
+        let notes = notes.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
+        self.all(notes).await?.into_iter().map(columns::sized_note).collect()
+    }
 }
 
 #[async_trait]

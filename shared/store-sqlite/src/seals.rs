@@ -141,6 +141,23 @@ impl Seals for SqliteStore {
         let row = row.bind(self.ledger).fetch_optional(&self.readers).await.map_err(failed)?;
         row.map(columns::sized_note).transpose()
     }
+
+    async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        let row = sqlx::query_as(
+            "SELECT size, note FROM note WHERE ledger = ?1 AND size >= ?2 ORDER BY size LIMIT 1",
+        );
+        let row = row.bind(self.ledger).bind(signed(size)?).fetch_optional(&self.readers).await;
+        row.map_err(failed)?.map(columns::sized_note).transpose()
+    }
+
+    async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
+        let rows = sqlx::query_as(
+            "SELECT size, note FROM note WHERE ledger = ?1 AND size <= ?2 ORDER BY size DESC LIMIT ?3",
+        );
+        let rows = rows.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
+        let rows = rows.fetch_all(&self.readers).await.map_err(failed)?;
+        rows.into_iter().map(columns::sized_note).collect()
+    }
 }
 
 #[async_trait]

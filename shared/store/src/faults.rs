@@ -145,6 +145,8 @@ announced!(Seals {
     put_note(size: u64, note: &[u8]) -> Vec<u8>;
     note(size: u64) -> Option<Vec<u8>>;
     newest_note() -> Option<(u64, Vec<u8>)>;
+    note_from(size: u64) -> Option<(u64, Vec<u8>)>;
+    notes_until(size: u64, limit: u32) -> Vec<(u64, Vec<u8>)>;
 } {
     async fn begin_seal(&self) -> Result<Box<dyn SealTx>> {
         let tx = call(self.faults.as_ref(), "begin_seal", self.inner.begin_seal()).await?;

@@ -129,6 +129,11 @@ pub trait Seals: Send + Sync {
     async fn note(&self, size: u64) -> Result<Option<Vec<u8>>>;
     /// The newest note that met the publication policy, with its size.
     async fn newest_note(&self) -> Result<Option<(u64, Vec<u8>)>>;
+    /// The first note of that size or a larger one that met the publication policy, with its size. A size has none where
+    /// witnesses were asked for a larger one before they had answered.
+    async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>>;
+    /// Up to `limit` notes that met the publication policy, of that size and downwards, the largest first.
+    async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>>;
 }
 
 /// A sealing transaction that holds the head row's lock. Dropping it rolls back.

@@ -68,8 +68,7 @@ pub async fn trial_map(seals: &dyn Seals, seal: &Seal) -> Result<TrialMap> {
 ///
 /// `None` while no such note has been published.
 pub async fn seal_proof(seals: &dyn Seals, seal: &Seal) -> Result<Option<SealProof>> {
-    let size = seal.seal + 1;
-    let Some(note) = seals.note(size).await? else { return Ok(None) };
+    let Some((size, note)) = seals.note_from(seal.seal + 1).await? else { return Ok(None) };
     let damaged = || StoreError::Damaged(format!("the checkpoint note of size {size}"));
     let note = String::from_utf8(note).map_err(|_| damaged())?;
     let checkpoint =
@@ -137,6 +136,18 @@ pub async fn trial_consistency(
     tree::verify_consistency::<Sha3>(from.size, to.size, &from.root, &to.root, &path)
         .map_err(|_| damaged_tree(to))?;
     Ok(path)
+}
+
+/// Proves that the public log with `to` entries extends the one with `from` (`to` at most the number of seals), as
+/// witnesses ask for it; nothing where there is nothing to prove, from size 0 or between equal sizes.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where nodes that it needs are missing. That the proof holds is for its reader to see.
+pub async fn log_consistency(seals: &dyn Seals, from: u64, to: u64) -> Result<Vec<Hash>> {
+    if from == 0 || from == to {
+        return Ok(Vec::new());
+    }
+    Tiles::new(Source::Log(seals)).path::<Sha2>(tree::consistency_nodes(from, to)).await
 }
 
 fn damaged_tree(head: &Head) -> StoreError {

@@ -131,6 +131,12 @@ impl Seals for Watched {
     async fn newest_note(&self) -> Result<Option<(u64, Vec<u8>)>> {
         self.reach("newest_note").await?.newest_note().await
     }
+    async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        self.reach("note_from").await?.note_from(size).await
+    }
+    async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
+        self.reach("notes_until").await?.notes_until(size, limit).await
+    }
 }
 
 struct WatchedTx {

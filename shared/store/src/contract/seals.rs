@@ -153,6 +153,23 @@ pub async fn the_first_note_of_a_size_stays(store: Arc<dyn Store>) {
     assert_eq!(store.newest_checkpoint().await.unwrap(), None);
 }
 
+/// Sizes may have no note: then the next one that has proves as much, and the ones before are found going down.
+pub async fn notes_are_found_around_sizes_without_one(store: Arc<dyn Store>) {
+    assert_eq!(store.note_from(1).await.unwrap(), None);
+    assert_eq!(store.notes_until(9, 5).await.unwrap(), []);
+    for (size, note) in [(2, "two"), (5, "five"), (9, "nine")] {
+        store.put_note(size, note.as_bytes()).await.unwrap();
+    }
+    let [two, five, nine] =
+        [(2, "two"), (5, "five"), (9, "nine")].map(|(n, note)| (n, note.as_bytes().to_vec()));
+    for (from, found) in [(1, Some(&two)), (2, Some(&two)), (3, Some(&five)), (9, Some(&nine)), (10, None)] {
+        assert_eq!(store.note_from(from).await.unwrap().as_ref(), found, "{from}");
+    }
+    assert_eq!(store.notes_until(8, 5).await.unwrap(), [five.clone(), two]);
+    assert_eq!(store.notes_until(9, 2).await.unwrap(), [nine, five]);
+    assert_eq!(store.notes_until(1, 2).await.unwrap(), []);
+}
+
 /// However many put the checkpoint of one size at once, all of them learn of the same one.
 pub async fn one_of_many_concurrent_checkpoints_wins(store: Arc<dyn Store>) {
     for size in 1..6 {

@@ -68,6 +68,16 @@ impl Seals for MemoryStore {
     async fn newest_note(&self) -> Result<Option<(u64, Vec<u8>)>> {
         Ok(read(&self.record).notes.last_key_value().map(|(size, note)| (*size, note.clone())))
     }
+
+    async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>> {
+        Ok(read(&self.record).notes.range(size..).next().map(|(size, note)| (*size, note.clone())))
+    }
+
+    async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
+        let record = read(&self.record);
+        let notes = record.notes.range(..=size).rev().take(limit as usize);
+        Ok(notes.map(|(size, note)| (*size, note.clone())).collect())
+    }
 }
 
 fn first_of_size(notes: &mut BTreeMap<u64, Vec<u8>>, size: u64, note: &[u8]) -> Vec<u8> {
