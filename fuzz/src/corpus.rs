@@ -179,6 +179,16 @@ impl Corpus {
         self.notes().into_iter().map(text).collect()
     }
 
+    /// Each note with the proof that lies before it in the vectors, whether or not it belongs to it.
+    pub(crate) fn add_checkpoints(&self) -> Vec<Vec<u8>> {
+        let request = |proof: &Vec<u8>| {
+            let text = String::from_utf8_lossy(proof);
+            let (_, rest) = text.split_once("\nindex ")?;
+            Some(format!("old {rest}").into_bytes())
+        };
+        self.log_proofs().iter().filter_map(request).collect()
+    }
+
     pub(crate) fn policies(&self) -> Vec<Vec<u8>> {
         let refused = self.list("receipts-refused", "receipts").iter().map(|it| bytes(&it["policy"]));
         std::iter::once(bytes(&self.vectors["receipts"]["policy"])).chain(refused).collect()

@@ -47,6 +47,7 @@ pub fn all() -> Vec<Target> {
         target("export-key", targets::export_key, Corpus::keys),
         target("note", targets::note, Corpus::notes),
         target("checkpoint", targets::checkpoint, Corpus::checkpoints),
+        target("add-checkpoint", targets::add_checkpoint, Corpus::add_checkpoints),
         target("policy", targets::policy, Corpus::policies),
         target("policy-check", targets::policy_check, Corpus::notes),
         target("log-proof", targets::log_proof, Corpus::log_proofs),

@@ -17,6 +17,7 @@ use trialseal_seal::proof::{HeadProof, LogProof};
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{LogPath, decode_bundle, encode_bundle};
 use trialseal_seal::time::Timestamp;
+use trialseal_seal::witness::AddCheckpoint;
 use trialseal_verify::files::Zip;
 use trialseal_verify::{Report, Text, Verdict};
 
@@ -108,6 +109,15 @@ pub fn checkpoint(data: &[u8]) {
     let text = text(data);
     if let Ok(checkpoint) = Checkpoint::parse(&text) {
         assert_eq!(checkpoint.to_string(), text);
+    }
+}
+
+/// A request to a witness.
+pub fn add_checkpoint(data: &[u8]) {
+    let text = text(data);
+    if let Ok(request) = AddCheckpoint::parse(&text) {
+        assert_eq!(request.encode(), text);
+        let _ = Checkpoint::parse_extended(&request.note.text);
     }
 }
 

@@ -36,6 +36,19 @@ impl Checkpoint {
         Ok(Self { origin: origin.into(), size, root: base64_hash(root)? })
     }
 
+    /// Reads a note's text as witnesses have to, who cosign for any log: extension lines, none of them empty, may follow
+    /// the three, and the origin may be any line that is not empty. What the extensions say is left unread.
+    pub fn parse_extended(text: &str) -> Result<Self> {
+        let malformed = || Refused::new(Code::CheckpointMalformed);
+        let mut lines = text.strip_suffix('\n').ok_or_else(malformed)?.split('\n');
+        let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next()) else {
+            return Err(malformed());
+        };
+        ensure(!origin.is_empty() && lines.all(|line| !line.is_empty()), Code::CheckpointMalformed)?;
+        let size = decimal(size).ok_or_else(malformed)?;
+        Ok(Self { origin: origin.into(), size, root: base64_hash(root)? })
+    }
+
     /// The checkpoint as a note signed by its log. The signer has to be one for logs, named as the origin.
     pub fn sign(&self, log: &Signer) -> Result<SignedNote> {
         ensure(log.kind() == KeyKind::Ed25519, Code::KeyKind)?;
@@ -62,6 +75,20 @@ pub fn cosign(witness: &Signer, text: &str, time: u64) -> Result<NoteSignature> 
 pub fn verify_log_signature(key: &VerifierKey, text: &str, line: &NoteSignature) -> Result<()> {
     let holds = key.kind() == KeyKind::Ed25519 && key.verifies(text.as_bytes(), &line.signature);
     ensure(line.is_by(key) && holds, Code::LogSignature)
+}
+
+/// The signatures of a checkpoint's note that a log's keys made, in the order of their lines. There has to be one
+/// ([`Code::LogSignatureMissing`]), and none may be wrong ([`Code::LogSignature`]); lines of other keys are passed over.
+pub fn log_signatures<'a>(keys: &[VerifierKey], note: &'a SignedNote) -> Result<Vec<&'a NoteSignature>> {
+    let mut good = Vec::new();
+    for line in &note.signatures {
+        if let Some(key) = keys.iter().find(|key| line.is_by(key)) {
+            verify_log_signature(key, &note.text, line)?;
+            good.push(line);
+        }
+    }
+    ensure(!good.is_empty(), Code::LogSignatureMissing)?;
+    Ok(good)
 }
 
 /// Verifies a witness's cosignature of a checkpoint's text; gives back its time in POSIX seconds, at most 2^63 − 1.

@@ -7,7 +7,7 @@
 //! - [`hash`], [`time`], [`canonical`]: hashes, points in time, canonical JSON (sections 1 and 2)
 //! - [`data`], [`event`]: the commitment to an event's data, and its header (sections 3 and 4)
 //! - [`tree`], [`map`], [`seal`]: a trial's tree, the map over all trials, the seal (sections 1 and 5)
-//! - [`note`], [`checkpoint`], [`policy`], [`tiles`], [`proof`]: the public log (section 6 and C2SP)
+//! - [`note`], [`checkpoint`], [`policy`], [`witness`], [`tiles`], [`proof`]: the public log (section 6 and C2SP)
 //! - [`receipt`], [`growth`], [`absence`]: what people take away (sections 7 and 8)
 //! - [`dataset`]: many events, complete (section 9)
 //! - [`ledger`]: what a monitor checks from seal to seal (sections 5 and 6)
@@ -41,5 +41,6 @@ pub mod seal;
 pub mod tiles;
 pub mod time;
 pub mod tree;
+pub mod witness;
 
 pub use refused::{Code, Refused, Result};

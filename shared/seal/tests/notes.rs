@@ -3,12 +3,15 @@
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
 use trialseal_seal::Code;
-use trialseal_seal::checkpoint::{Checkpoint, cosign, verify_cosignature, verify_log_signature};
+use trialseal_seal::checkpoint::{
+    Checkpoint, cosign, log_signatures, verify_cosignature, verify_log_signature,
+};
 use trialseal_seal::hash::{Hash, sha256};
 use trialseal_seal::note::{
     KeyKind, MAX_NOTE_BYTES, MAX_SIGNATURES, NoteSignature, SignedNote, Signer, VerifierKey,
 };
 use trialseal_seal::policy::Policy;
+use trialseal_seal::witness::{AddCheckpoint, MAX_PROOF_HASHES};
 
 const ORIGIN: &str = "ledger.example.org/main";
 
@@ -302,4 +305,66 @@ fn policies_refuse_what_is_not_theirs() {
     let with_addresses =
         format!("log {log} https://log\n\n# note\nwitness w {witness} https://w\nquorum none\n");
     assert!(Policy::parse(&with_addresses).is_ok());
+}
+
+#[test]
+fn witnesses_read_the_checkpoints_of_any_log() {
+    let text = checkpoint().to_string();
+    assert_eq!(Checkpoint::parse_extended(&text), Ok(checkpoint()));
+    assert_eq!(Checkpoint::parse_extended(&(text.clone() + "an extension\nanother\n")), Ok(checkpoint()));
+    let spaced = Checkpoint { origin: "go.sum database tree".into(), ..checkpoint() };
+    assert_eq!(Checkpoint::parse_extended(&spaced.to_string()), Ok(spaced));
+    for broken in [
+        text.clone() + "\n",
+        text.clone() + "a\n\nb\n",
+        text.replace(ORIGIN, ""),
+        text.replace("\n7\n", "\n07\n"),
+    ] {
+        let refused = Checkpoint::parse_extended(&broken).expect_err(&broken);
+        assert_eq!(refused.code(), Code::CheckpointMalformed);
+    }
+}
+
+#[test]
+fn a_log_may_have_several_keys_and_none_may_sign_wrongly() {
+    let other = Signer::new(ORIGIN, KeyKind::Ed25519, &[2; 32]).expect("log");
+    let keys = [log().verifier_key(), other.verifier_key()];
+    let mut both = note(&[(0, 5)]);
+    both.signatures.push(checkpoint().sign(&other).expect("signed").signatures.remove(0));
+    let found = log_signatures(&keys, &both).expect("both");
+    assert_eq!(found, [&both.signatures[0], &both.signatures[2]]);
+    assert_eq!(log_signatures(&keys[1..], &both).expect("one"), [&both.signatures[2]]);
+    let stranger = [witness(3).verifier_key()];
+    assert_eq!(log_signatures(&stranger, &both).expect_err("none").code(), Code::LogSignatureMissing);
+    both.signatures[2].signature[0] ^= 1;
+    assert_eq!(log_signatures(&keys, &both).expect_err("wrong").code(), Code::LogSignature);
+    assert!(log_signatures(&keys[..1], &both).is_ok(), "the wrong line is of a key that is not known");
+}
+
+#[test]
+fn requests_to_witnesses_are_read_strictly() {
+    let request = AddCheckpoint { old_size: 5, proof: vec![sha256(b"a"), sha256(b"b")], note: note(&[]) };
+    let body = request.encode();
+    assert!(body.starts_with("old 5\n") && body.contains("=\n\nledger.example.org/main\n7\n"), "{body}");
+    assert_eq!(AddCheckpoint::parse(&body), Ok(request.clone()));
+    let first = AddCheckpoint { old_size: 0, proof: Vec::new(), ..request.clone() };
+    assert_eq!(AddCheckpoint::parse(&first.encode()), Ok(first));
+    let with = |hashes| AddCheckpoint { proof: vec![Hash::ZERO; hashes], ..request.clone() }.encode();
+    assert!(AddCheckpoint::parse(&with(MAX_PROOF_HASHES)).is_ok());
+    for (broken, expected) in [
+        (with(MAX_PROOF_HASHES + 1), Code::PathTooLong),
+        (body.replace("old 5", "old 05"), Code::AddCheckpointMalformed),
+        (body.replace("old 5", "old +5"), Code::AddCheckpointMalformed),
+        (body.replace("old 5", "old  5"), Code::AddCheckpointMalformed),
+        (body.replace("old 5", "old 9223372036854775808"), Code::AddCheckpointMalformed),
+        (body.replace("old 5\n", ""), Code::AddCheckpointMalformed),
+        (body.replace('\n', "\r\n"), Code::AddCheckpointMalformed),
+        (body.replacen("=\n", "\n", 1), Code::Base64),
+        (body.replacen("old 5\n", "old 5\nAAAA\n", 1), Code::HashMalformed),
+        (body.trim_end().to_owned(), Code::NoteMalformed),
+        ("old 5\n\n".to_owned(), Code::NoteMalformed),
+        (String::new(), Code::AddCheckpointMalformed),
+    ] {
+        assert_eq!(AddCheckpoint::parse(&broken).expect_err(&broken).code(), expected, "{broken}");
+    }
 }
