@@ -267,7 +267,7 @@ impl NoteSignature {
     }
 
     /// Whether it says it was made by `key`.
-    pub(crate) fn is_by(&self, key: &VerifierKey) -> bool {
+    pub fn is_by(&self, key: &VerifierKey) -> bool {
         self.name == key.name() && self.key_id == key.id()
     }
 }

@@ -29,8 +29,19 @@ enum Quorum {
 /// are no circles.
 #[derive(Clone, Debug)]
 enum Party {
-    Witness { name: String, key: Box<VerifierKey> },
+    Witness(Box<Witness>),
     Group { threshold: usize, members: Vec<usize> },
+}
+
+/// A witness as a policy names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Its name in the policy.
+    pub name: String,
+    /// The key that it cosigns with.
+    pub key: VerifierKey,
+    /// Where it can be asked (C2SP tlog-witness), in case the policy says so.
+    pub url: Option<String>,
 }
 
 /// What a note that meets the policy says.
@@ -92,10 +103,10 @@ impl Policy {
         &self.logs
     }
 
-    /// The witnesses the policy knows: their names in the policy and their keys.
-    pub fn witnesses(&self) -> impl Iterator<Item = (&str, &VerifierKey)> {
+    /// The witnesses the policy knows.
+    pub fn witnesses(&self) -> impl Iterator<Item = &Witness> {
         self.parties.iter().filter_map(|party| match party {
-            Party::Witness { name, key } => Some((name.as_str(), key.as_ref())),
+            Party::Witness(witness) => Some(witness.as_ref()),
             Party::Group { .. } => None,
         })
     }
@@ -108,8 +119,8 @@ impl Policy {
     /// The names of the policy's witnesses that cannot be heard here, because their kind of key (ML-DSA-44) is not
     /// known.
     pub fn silent(&self) -> Vec<String> {
-        let silent = self.witnesses().filter(|(_, key)| key.kind() == KeyKind::MlDsa44);
-        silent.map(|(name, _)| name.to_owned()).collect()
+        let silent = self.witnesses().filter(|witness| witness.key.kind() == KeyKind::MlDsa44);
+        silent.map(|witness| witness.name.clone()).collect()
     }
 
     /// Checks a checkpoint's note: a log of the policy whose name is the origin signed it, no signature of a known key
@@ -179,7 +190,7 @@ impl Policy {
         let mut times: Vec<Option<u64>> = Vec::with_capacity(self.parties.len());
         for party in &self.parties {
             let time = match party {
-                Party::Witness { name, key } => heard(name, key),
+                Party::Witness(witness) => heard(&witness.name, &witness.key),
                 Party::Group { threshold, members } => {
                     let mut agreed: Vec<_> = members.iter().filter_map(|member| times[*member]).collect();
                     agreed.sort_unstable();
@@ -214,10 +225,11 @@ impl Reader {
                 self.logs.push(key);
                 Ok(())
             }
-            [b"witness", name, key] | [b"witness", name, key, _] => {
+            [b"witness", name, key, url @ ..] if url.len() <= 1 => {
                 let key = self.key(key, |kind| kind != KeyKind::Ed25519)?;
-                let shown = String::from_utf8_lossy(name).into_owned();
-                self.define(name, Party::Witness { name: shown, key: Box::new(key) })
+                let shown = |field: &[u8]| String::from_utf8_lossy(field).into_owned();
+                let witness = Witness { name: shown(name), key, url: url.first().map(|url| shown(url)) };
+                self.define(name, Party::Witness(Box::new(witness)))
             }
             [b"group", name, threshold, members @ ..] => {
                 let group = self.group(threshold, members)?;

@@ -41,7 +41,7 @@ impl ExportKey {
 
     /// Refuses a key that the policy knows as the key of a log or a witness.
     pub fn check_unused(&self, policy: &Policy) -> Result<()> {
-        let keys = policy.logs().iter().chain(policy.witnesses().map(|(_, key)| key));
+        let keys = policy.logs().iter().chain(policy.witnesses().map(|witness| &witness.key));
         ensure(keys.into_iter().all(|key| key.public_key() != self.key.bytes()), Code::KeyReused)
     }
 }
