@@ -27,6 +27,7 @@ use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::canonical;
 use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::policy::Policy;
 use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Folder, SealError, Sealer, SealerParts, SealerSettings};
 use trialseal_store::{Append, Expected, NewEvent, Progress, Store, Writer, WriterSettings, body};
@@ -96,8 +97,11 @@ async fn connect(folder: &Path, url: Option<&str>) -> Result<Arc<dyn Store>> {
 async fn open_sealer(folder: &Path, store: Arc<dyn Store>, progress: &Arc<Progress>) -> Result<Sealer> {
     let mut seed = [0; 32];
     SystemIds.fill(&mut seed);
+    let signer = Signer::new(store.origin(), KeyKind::Ed25519, &seed)?;
     let parts = SealerParts {
-        signer: Signer::new(store.origin(), KeyKind::Ed25519, &seed)?,
+        policy: Policy::parse(&Policy::text_for_log(&signer.verifier_key()))?,
+        witnesses: Vec::new(),
+        signer,
         store,
         place: Arc::new(Folder::new(folder.join("log"))),
         clock: Arc::new(SystemClock),

@@ -1,6 +1,6 @@
 //! What the sender of a command gets to read.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use trialseal_record::{StreamId, StreamKind};
 use trialseal_store::{Appended, AppendedEvent};
 use utoipa::ToSchema;
@@ -45,13 +45,16 @@ pub struct RecordedEvent {
 }
 
 /// How safe a recorded event is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// It is durable and will not change.
     Recorded,
-    /// A published seal covers it, so that a change would show.
+    /// A seal that the log has signed covers it, so that a change would show.
     Sealed,
+    /// As many witnesses as the publication policy asks for have cosigned a checkpoint that covers it: the ledger's
+    /// operator cannot take it back any more without being seen by others.
+    Witnessed,
 }
 
 impl Recorded {

@@ -68,8 +68,10 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Limits of imports.
     pub imports: ImportLimits,
-    /// How long a sender who asks for it waits for the seal; then the answer says `recorded`.
+    /// How long a sender who asks for it waits for the seal or its witnesses; then the answer says how far it came.
     pub wait_sealed: Duration,
+    /// Whether the publication policy asks for witnesses, so that one can wait for them.
+    pub witnesses: bool,
 }
 
 /// Takes in commands and files. Handlers get it as `web::Data`.

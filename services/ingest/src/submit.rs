@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_record::{Actor, Command, Context, Decision, State, TrialState, decide};
@@ -38,8 +39,8 @@ pub(crate) struct Submission {
     /// The keyed digest of its content.
     pub(crate) digest: Digest,
     pub(crate) command: Command,
-    /// Whether the sender waits for the seal.
-    pub(crate) wait: bool,
+    /// What the sender waits for.
+    pub(crate) wait: Level,
 }
 
 /// An answer, and whether it is an old one.
@@ -107,9 +108,7 @@ impl Ingest {
     pub(crate) async fn submit(&self, submission: Submission) -> Result<Submitted, Problem> {
         let appended = self.carry_out(&submission).await?;
         let mut recorded = Recorded::of(&appended);
-        if submission.wait && self.wait_until_sealed(&appended).await {
-            recorded.level = Level::Sealed;
-        }
+        recorded.level = self.wait(submission.wait, &appended).await;
         Ok(Submitted { recorded, replayed: appended.replayed })
     }
 
@@ -264,12 +263,23 @@ impl Ingest {
         }
     }
 
-    /// Waits until a published seal covers the events; `false` where that took too long.
-    async fn wait_until_sealed(&self, appended: &Appended) -> bool {
-        let Some(last) = appended.events.last() else { return true };
-        let mut published = self.progress.published();
-        let covered = published.wait_for(|position| *position > last.position);
-        matches!(tokio::time::timeout(self.limits.wait_sealed, covered).await, Ok(Ok(_)))
+    /// Waits until the events have come as far as `level`, and answers how far they have where that takes too long.
+    async fn wait(&self, level: Level, appended: &Appended) -> Level {
+        let Some(last) = appended.events.last() else { return level };
+        let until = Instant::now() + self.limits.wait_sealed;
+        let (sealed, published) = (self.progress.sealed(), self.progress.published());
+        let mut reached = Level::Recorded;
+        for (next, mut progress) in [(Level::Sealed, sealed), (Level::Witnessed, published)] {
+            if level < next {
+                break;
+            }
+            let covered = progress.wait_for(|position| *position > last.position);
+            if !matches!(tokio::time::timeout_at(until, covered).await, Ok(Ok(_))) {
+                break;
+            }
+            reached = next;
+        }
+        reached
     }
 }
 

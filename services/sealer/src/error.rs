@@ -30,6 +30,22 @@ pub enum SealError {
     /// What is published or signed contradicts what the database holds.
     #[error("the log would fork: {0}. Nothing will be sealed; compare the database with the published log")]
     Fork(String),
+    /// A note that is published does not meet the publication policy as it is now.
+    #[error(
+        "the note of size {size} does not meet the publication policy: {refused}. A policy that begins to ask for \
+         witnesses needs a new ledger with another origin; a witness that is replaced has to stay in its group"
+    )]
+    Policy {
+        /// The tree size of the note.
+        size: u64,
+        /// What the policy has against it.
+        refused: String,
+    },
+    /// The clock of this machine is ahead of the witnesses'.
+    #[error(
+        "this machine's clock is more than 30 seconds ahead of the witnesses': set it, for nothing is sealed until then"
+    )]
+    ClockAhead,
     /// What the database holds does not fit together.
     #[error("the stored record does not fit together: {0}")]
     Damaged(String),
@@ -53,6 +69,6 @@ impl From<Refused> for SealError {
 impl SealError {
     /// Whether going on could do harm, so that only a person may decide.
     pub fn is_final(&self) -> bool {
-        matches!(self, Self::Behind { .. } | Self::Fork(_) | Self::Damaged(_))
+        matches!(self, Self::Behind { .. } | Self::Fork(_) | Self::Policy { .. } | Self::Damaged(_))
     }
 }

@@ -31,7 +31,15 @@ impl Folder {
         let mut random = [0; 8];
         SystemIds.fill(&mut random);
         let unfinished = root.join(format!("{UNFINISHED}{:016x}", u64::from_be_bytes(random)));
-        Self { files: Arc::new(Files { disk, root, unfinished, durable: Mutex::default() }) }
+        Self {
+            files: Arc::new(Files {
+                disk,
+                root,
+                unfinished,
+                writing: Mutex::default(),
+                durable: Mutex::default(),
+            }),
+        }
     }
 
     async fn blocking<T: Send + 'static>(
@@ -70,9 +78,11 @@ struct Files {
     disk: Arc<dyn Disk>,
     root: PathBuf,
     /// Where this process writes a file before it takes its place. No two processes share the name, or one would put the
-    /// other's bytes into place; within a process one sealer writes one file at a time. A crash leaves at most this one
+    /// other's bytes into place; within a process one file is written at a time. A crash leaves at most this one
     /// file, some 100 KB that nobody reads. It stays: whose it is cannot be told, and a process that lives would miss it.
     unfinished: PathBuf,
+    /// Held while a file is put into its place.
+    writing: Mutex<()>,
     /// Folders that are known to outlive a crash.
     durable: Mutex<HashSet<PathBuf>>,
 }
@@ -81,6 +91,7 @@ impl Files {
     /// Writes the file aside, syncs, renames it to its place, and syncs the folder: after a crash the file is whole, old
     /// or new.
     fn replace(&self, file: &Path, bytes: &[u8]) -> Result<()> {
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = file.parent().unwrap_or(&self.root);
         self.make_folder(folder)?;
         let mut out = self.disk.create(&self.unfinished)?;

@@ -8,21 +8,28 @@
 //! Nothing is signed on the word of a single row: what is read at the start must give the newest seal's root, each
 //! trial's tree the root that was sealed, and each seal its own leaf. After a failure all of it is read again.
 //!
+//! Where the policy asks for witnesses, publishing has a second half: each signed checkpoint is carried to them, and what
+//! they agree to is published. That goes on beside the rounds, which wait for nobody.
+//!
 //! What it is not: a judge of events (that is `record`), or a place to read proofs (that is `query`). To publish to
 //! another kind of place, implement [`Publication`].
 
+mod cosigner;
 mod disk;
 mod edge;
 mod error;
 mod folder;
 mod forest;
+mod notes;
 mod publication;
 mod publish;
 mod round;
 mod state;
+mod witness;
 
 pub use disk::Disk;
 pub use error::SealError;
 pub use folder::Folder;
 pub use publication::Publication;
 pub use round::{Sealer, SealerParts, SealerSettings};
+pub use witness::{Answer, HttpWitness, Witness, WitnessError};

@@ -2,33 +2,42 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::hash::{Hash, Sha2};
 use trialseal_seal::note::Signer;
-use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
-use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
+use trialseal_seal::tiles::{encode_bundle, entries_path, tile_path};
 use trialseal_seal::tree::Frontier;
-use trialseal_store::{SealRow, Store, StoreError, TreeName, proofs};
+use trialseal_store::{SealRow, Store, TreeName, proofs};
 
+use crate::cosigner::Signed;
 use crate::edge::{TILE, edge, frontier_of};
 use crate::error::SealError;
+use crate::notes::Notes;
 use crate::publication::Publication;
 use crate::round::SealerParts;
-
-/// The path of the newest checkpoint below the log's prefix.
-const CHECKPOINT: &str = "checkpoint";
 
 pub(crate) struct Publisher {
     store: Arc<dyn Store>,
     place: Arc<dyn Publication>,
     signer: Signer,
+    outlet: Outlet,
     /// The log's tree as published.
     tree: Frontier<Sha2>,
     /// Hashes of the newest tile of each level.
     edge: Vec<Vec<Hash>>,
     /// Entries of the newest bundle.
     entries: Vec<Vec<u8>>,
+}
+
+/// Where a signed checkpoint goes.
+#[derive(Clone)]
+pub(crate) enum Outlet {
+    /// Out: its log's own signature meets the policy.
+    Notes(Notes),
+    /// To those who have it cosigned.
+    Cosigner(watch::Sender<Option<Signed>>),
 }
 
 /// What is signed or public already.
@@ -43,7 +52,7 @@ impl Public {
     /// Reads it. The record must be read afterwards: another process may be sealing, and as nothing is signed before it
     /// is recorded, what is read in this order is behind the record and never seems to be ahead of it.
     pub(crate) async fn read(parts: &SealerParts) -> Result<Self, SealError> {
-        let checkpoint = published_checkpoint(parts.place.as_ref(), &parts.signer).await?;
+        let checkpoint = Notes::new(parts).published().await?;
         let signed = parts.store.newest_checkpoint().await?.map_or(0, |(size, _)| size);
         Ok(Self { checkpoint, signed })
     }
@@ -59,7 +68,12 @@ impl Publisher {
     ///
     /// # Errors
     /// [`SealError::Behind`] and [`SealError::Fork`] where the two contradict each other.
-    pub(crate) async fn open(parts: &SealerParts, public: &Public, recorded: u64) -> Result<Self, SealError> {
+    pub(crate) async fn open(
+        parts: &SealerParts,
+        outlet: Outlet,
+        public: &Public,
+        recorded: u64,
+    ) -> Result<Self, SealError> {
         let store = Arc::clone(&parts.store);
         let size = public.published();
         let known = size.max(public.signed);
@@ -80,59 +94,46 @@ impl Publisher {
         }
         let entries = rows.into_iter().map(|row| row.entry).collect();
         let (place, signer) = (Arc::clone(&parts.place), parts.signer.clone());
-        Ok(Self { store, place, signer, tree, edge, entries })
+        Ok(Self { store, place, signer, outlet, tree, edge, entries })
     }
 
-    /// How many seals are published.
+    /// How many seals are signed, with their tiles and entries written.
     pub(crate) fn size(&self) -> u64 {
         self.tree.size()
     }
 
-    /// The root of the log as published.
+    /// The root of the log as signed.
     pub(crate) fn root(&self) -> Hash {
         self.tree.root()
     }
 
-    /// Publishes the next seal. Whatever a crash leaves undone here is done by the same call after a restart, with the
-    /// same bytes; what was done twice is the same twice.
+    /// Signs and writes the next seal, and publishes its checkpoint or has it cosigned. Whatever a crash leaves undone
+    /// here is done by the same call after a restart, with the same bytes; what was done twice is the same twice.
     pub(crate) async fn publish(&mut self, seal: &SealRow) -> Result<(), SealError> {
         checked_seal(seal, self.size(), self.store.origin())?;
         let mut tree = self.tree.clone();
         tree.push(seal.leaf);
         let (size, root) = (tree.size(), tree.root());
         let checkpoint = Checkpoint { origin: self.store.origin().to_owned(), size, root };
-        let note = checkpoint.sign(&self.signer)?.encode();
+        let note = checkpoint.sign(&self.signer)?;
+        let bytes = note.encode().into_bytes();
         // Compare-and-swap before anything is seen outside: of each size one checkpoint is ever signed. A crash after
         // it leaves a signed checkpoint that nobody has seen; the restart publishes exactly that one.
-        let stored = self.store.put_checkpoint(size, note.as_bytes()).await?;
-        if stored != note.as_bytes() {
+        let stored = self.store.put_checkpoint(size, &bytes).await?;
+        if stored != bytes {
             return Err(SealError::Fork(format!("another checkpoint of size {size} was signed before")));
         }
         // A crash between these writes leaves tiles and entries that no checkpoint speaks of yet.
         self.write_tiles(seal, size).await?;
-        // The publication policy asks for no witnesses, so that the log's own signature meets it. A crash before the
-        // next write leaves the note recorded and the old checkpoint published; both are true.
-        let note = self.store.put_note(size, note.as_bytes()).await?;
-        self.place.put(&note_path(size), note.clone()).await?;
-        self.put_checkpoint(&checkpoint, note).await?;
-        self.tree = tree;
-        self.close_full_tiles(size).await
-    }
-
-    /// Replaces the published checkpoint, but never by an older one: a process that stood still for a while must not
-    /// take back what another has published since. Where it stands still between the two lines below it still does; the
-    /// other's next checkpoint mends that, and a start in between publishes the same sizes again.
-    async fn put_checkpoint(&self, checkpoint: &Checkpoint, note: Vec<u8>) -> Result<(), SealError> {
-        if let Some(published) = published_checkpoint(self.place.as_ref(), &self.signer).await? {
-            let size = checkpoint.size;
-            if published.size == size && published.root != checkpoint.root {
-                return Err(SealError::Fork(format!("another checkpoint of size {size} is published")));
-            }
-            if published.size > size {
-                return Err(StoreError::Overtaken(format!("the published checkpoint of size {size}")).into());
+        match &self.outlet {
+            Outlet::Notes(notes) => notes.publish(&checkpoint, &bytes).await?,
+            // Nobody listens any more where the sealer is about to end.
+            Outlet::Cosigner(signed) => {
+                drop(signed.send(Some(Signed { checkpoint, note, position: seal.sealed, time: seal.time })));
             }
         }
-        self.place.put(CHECKPOINT, note).await
+        self.tree = tree;
+        self.close_full_tiles(size).await
     }
 
     /// Writes the entries and the tiles that end at `size`.
@@ -189,23 +190,6 @@ impl Publisher {
 fn tile_of(count: u64) -> (u64, Option<u8>) {
     let width = u8::try_from(count % TILE).ok().filter(|width| *width > 0);
     ((count - 1) / TILE, width)
-}
-
-/// The published checkpoint, if there is one.
-///
-/// # Errors
-/// [`SealError::Fork`] where this ledger's key did not sign it.
-async fn published_checkpoint(
-    place: &dyn Publication,
-    signer: &Signer,
-) -> Result<Option<Checkpoint>, SealError> {
-    let Some(note) = place.get(CHECKPOINT).await? else { return Ok(None) };
-    let fork =
-        |what: String| SealError::Fork(format!("the published checkpoint is not this ledger's: {what}"));
-    let note = std::str::from_utf8(&note).map_err(|error| fork(error.to_string()))?;
-    let policy = Policy::parse(&Policy::text_for_log(&signer.verifier_key()))?;
-    let accepted = policy.check(note).map_err(|error| fork(error.to_string()))?;
-    Ok(Some(accepted.checkpoint))
 }
 
 /// Reads seal `number` of this ledger from its row, of which every column must say the same.

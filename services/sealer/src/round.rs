@@ -3,14 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::note::Signer;
+use trialseal_seal::policy::Policy;
 use trialseal_store::{Progress, Store};
 
+use crate::cosigner::Cosigner;
 use crate::error::SealError;
+use crate::notes::Notes;
 use crate::publication::Publication;
+use crate::publish::Outlet;
 use crate::state::State;
+use crate::witness::Witness;
+
+/// How long the last checkpoint may wait for its witnesses when the process is asked to end.
+const LAST_COSIGNING: Duration = Duration::from_secs(5);
 
 /// What a sealer is made of.
 pub struct SealerParts {
@@ -20,6 +29,10 @@ pub struct SealerParts {
     pub place: Arc<dyn Publication>,
     /// The log's signing key, under the name of the ledger's origin.
     pub signer: Signer,
+    /// The publication policy. Where it asks for witnesses, nothing is published that it is not met by.
+    pub policy: Policy,
+    /// The witnesses to ask.
+    pub witnesses: Vec<Arc<dyn Witness>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where other roles of the process learn of published seals.
@@ -46,6 +59,9 @@ impl Default for SealerSettings {
 /// The sealer of one ledger.
 pub struct Sealer {
     parts: SealerParts,
+    outlet: Outlet,
+    /// Where the policy asks for witnesses.
+    cosigner: Option<Cosigner>,
     /// `None` after a round that failed, until a round has read anew where the record stands.
     state: Option<State>,
 }
@@ -57,10 +73,16 @@ impl Sealer {
     /// # Errors
     /// [`SealError::Behind`] or [`SealError::Fork`] where sealing on would fork the log, [`SealError::Damaged`] where
     /// what is stored is not what was sealed.
+    /// [`SealError::Policy`] where a note that is out does not meet the policy.
     pub async fn open(parts: SealerParts) -> Result<Self, SealError> {
-        let mut state = State::load(&parts).await?;
+        let (sender, signed) = watch::channel(None);
+        let asks = parts.policy.asks_for_witnesses();
+        let outlet = if asks { Outlet::Cosigner(sender) } else { Outlet::Notes(Notes::new(&parts)) };
+        let mut state = State::load(&parts, outlet.clone()).await?;
+        let cosigner = Cosigner::open(&parts, signed).await?;
+        cosigner.check_witnesses(state.recorded()).await?;
         state.publish(&parts, &Shutdown::new()).await?;
-        Ok(Self { parts, state: Some(state) })
+        Ok(Self { parts, outlet, cosigner: asks.then_some(cosigner), state: Some(state) })
     }
 
     /// Seals until asked to stop; then once more, if something is new.
@@ -68,6 +90,28 @@ impl Sealer {
     /// # Errors
     /// Only those that [`SealError::is_final`] says a person has to look at; others are logged and tried again.
     pub async fn run(mut self, shutdown: Shutdown) -> Result<(), SealError> {
+        let Some(mut cosigner) = self.cosigner.take() else { return self.rounds(shutdown).await };
+        tokio::select! {
+            ended = self.rounds(shutdown) => ended?,
+            error = cosigner.run() => return Err(error),
+        }
+        // The process is about to end: the last seal may still get its note, and else the next start sees to it.
+        match tokio::time::timeout(LAST_COSIGNING, cosigner.round()).await {
+            Ok(done) => done.map(drop),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Has the newest signed checkpoint cosigned, as `run` does beside the rounds. Answers whether all that is signed is
+    /// published.
+    pub async fn cosign(&mut self) -> Result<bool, SealError> {
+        match &mut self.cosigner {
+            Some(cosigner) => cosigner.round().await,
+            None => Ok(true),
+        }
+    }
+
+    async fn rounds(&mut self, shutdown: Shutdown) -> Result<(), SealError> {
         let mut ticks = tokio::time::interval(self.parts.settings.interval);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -96,7 +140,7 @@ impl Sealer {
     pub async fn round(&mut self, shutdown: &Shutdown) -> Result<bool, SealError> {
         let mut state = match self.state.take() {
             Some(state) => state,
-            None => State::load(&self.parts).await?,
+            None => State::load(&self.parts, self.outlet.clone()).await?,
         };
         let sealed = state.round(&self.parts, shutdown).await?;
         self.state = Some(state);

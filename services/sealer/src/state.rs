@@ -15,7 +15,7 @@ use trialseal_store::{
 use crate::edge::frontier;
 use crate::error::SealError;
 use crate::forest::Forest;
-use crate::publish::{Public, Publisher, checked_seal};
+use crate::publish::{Outlet, Public, Publisher, checked_seal};
 use crate::round::SealerParts;
 
 /// Leaves read at once when trees are extended.
@@ -41,22 +41,28 @@ pub(crate) struct State {
 
 impl State {
     /// Reads where the record and its publication stand, and checks the one against the other.
-    pub(crate) async fn load(parts: &SealerParts) -> Result<Self, SealError> {
+    pub(crate) async fn load(parts: &SealerParts, outlet: Outlet) -> Result<Self, SealError> {
         let public = Public::read(parts).await?;
         let head = parts.store.head().await?;
         let newest = newest_seal(parts, &head).await?;
         let recorded = newest.as_ref().map_or(0, |seal| seal.seal + 1);
-        let publisher = Publisher::open(parts, &public, recorded).await?;
+        let publisher = Publisher::open(parts, outlet, &public, recorded).await?;
         let forest = Forest::load(parts.store.as_ref(), newest.as_ref()).await?;
         let log = frontier::<Sha2>(parts.store.as_ref(), &TreeName::Log, recorded).await?;
         parts.progress.set_recorded(head.position);
         if let Some(last) = publisher.size().checked_sub(1) {
             for seal in parts.store.seals(last, 1).await? {
+                parts.progress.set_sealed(seal.sealed);
                 parts.progress.set_published(seal.sealed);
             }
         }
         let silence = Silence::after(newest.map(|seal| seal.time), parts.clock.now());
         Ok(Self { forest, log, newest: head.seal, publisher, silence })
+    }
+
+    /// How many seals are recorded.
+    pub(crate) fn recorded(&self) -> u64 {
+        self.log.size()
     }
 
     /// One round. Answers whether a seal was recorded.
@@ -69,15 +75,20 @@ impl State {
         self.extend(parts).await?;
         let due = self.is_due(parts).await?;
         if due {
+            if parts.progress.clock_is_ahead() {
+                return Err(SealError::ClockAhead);
+            }
             self.record(parts).await?;
         }
         self.publish(parts, shutdown).await?;
         if due {
             let (events, seconds) = (self.forest.taken(), begun.elapsed().as_secs_f64());
-            let (seals, published) = (self.log.size(), self.publisher.size());
+            let (seals, signed) = (self.log.size(), self.publisher.size());
             metrics::counter!("trialseal_seals_total").increment(1);
             metrics::histogram!("trialseal_seal_seconds").record(seconds);
-            tracing::info!(seals, published, events, seconds, "sealer.seal.publish");
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; sizes stay far below 2^52")]
+            metrics::gauge!("trialseal_log_size", "state" => "signed").set(signed as f64);
+            tracing::info!(seals, signed, events, seconds, "sealer.seal.sign");
         }
         Ok(due)
     }
@@ -215,7 +226,10 @@ impl State {
         while self.publisher.size() < self.log.size() {
             for seal in self.unpublished(parts).await? {
                 self.publisher.publish(&seal).await?;
-                parts.progress.set_published(seal.sealed);
+                parts.progress.set_sealed(seal.sealed);
+                if !parts.policy.asks_for_witnesses() {
+                    parts.progress.set_published(seal.sealed);
+                }
                 if begun.elapsed() >= longest || shutdown.is_requested() {
                     return Ok(());
                 }

@@ -17,6 +17,10 @@ mod trouble;
 mod unreliable;
 #[path = "sealing/watched.rs"]
 mod watched;
+#[path = "sealing/witness.rs"]
+mod witness;
+#[path = "sealing/witnessed.rs"]
+mod witnessed;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

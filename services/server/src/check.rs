@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use trialseal_record::{StreamId, TrialId};
 use trialseal_seal::canonical;
 use trialseal_seal::event::Header;
@@ -314,16 +314,17 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Checkpoint and note of a size are of the log's tree of that size, and there up to the newest: both are made in
-    /// order, and the policy asks for nothing that a size could do without.
+    /// Checkpoint and note of a size are of the log's tree of that size. Checkpoints are there up to the newest; notes as
+    /// well, unless there are witnesses, who may have been asked for a larger size before they had agreed to this one.
     async fn check_signed(&mut self, size: u64) -> Result<()> {
         let stored = [self.store.checkpoint(size).await?, self.store.note(size).await?];
-        let kinds = ["checkpoint", "checkpoint note"].into_iter().zip(self.newest);
-        for ((what, newest), note) in kinds.zip(stored) {
+        let kinds =
+            [("checkpoint", false, self.log_alone()?), ("checkpoint note", true, self.policy.clone())];
+        for (((what, is_note, policy), newest), note) in kinds.into_iter().zip(self.newest).zip(stored) {
             let says = match note {
-                None if size > newest => continue,
+                None if size > newest || is_note && policy.asks_for_witnesses() => continue,
                 None => "missing",
-                Some(note) if self.is_of_the_log(&note, size) => continue,
+                Some(note) if self.is_of_the_log(&policy, &note, size) => continue,
                 Some(_) => "not that of the stored seals",
             };
             self.found(format!("the {what} of size {size} is {says}"));
@@ -331,8 +332,14 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    fn is_of_the_log(&self, note: &[u8], size: u64) -> bool {
-        let accepted = std::str::from_utf8(note).ok().and_then(|note| self.policy.check(note).ok());
+    /// What a signed checkpoint has to meet before any witness has seen it.
+    fn log_alone(&self) -> Result<Policy> {
+        let log = self.policy.logs().first().context("the policy names no log")?;
+        Ok(Policy::parse(&Policy::text_for_log(log))?)
+    }
+
+    fn is_of_the_log(&self, policy: &Policy, note: &[u8], size: u64) -> bool {
+        let accepted = std::str::from_utf8(note).ok().and_then(|note| policy.check(note).ok());
         accepted.is_some_and(|it| it.checkpoint.size == size && it.checkpoint.root == self.log.root())
     }
 }

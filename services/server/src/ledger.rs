@@ -11,12 +11,12 @@ use trialseal_runtime::settings::{Database, Settings};
 use trialseal_seal::dataset::ExportSigner;
 use trialseal_seal::hash::Hash;
 use trialseal_seal::note::{KeyKind, Signer};
-use trialseal_seal::policy::Policy;
 use trialseal_store::{Progress, Store};
 use trialseal_store_postgres::PostgresStore;
 use trialseal_store_sqlite::SqliteStore;
 use trialseal_vault::{DataKeys, MasterKeyFile, Vault};
 
+use crate::policy::PublicationPolicy;
 use crate::{files, keys};
 
 const LOG_KEY: &str = "log.key";
@@ -33,6 +33,8 @@ pub(crate) struct Ledger {
     pub(crate) dir: PathBuf,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) vault: Arc<Vault>,
+    /// The publication policy.
+    pub(crate) policy: PublicationPolicy,
 }
 
 impl Ledger {
@@ -85,23 +87,14 @@ impl Ledger {
         };
         let origin = store.origin();
         let vault = Vault::open(origin, Arc::clone(&store) as Arc<dyn DataKeys>, Arc::new(master)).await?;
-        Ok(Self { dir, store, vault: Arc::new(vault) })
+        let log = log_signer(&dir, origin)?.verifier_key();
+        let policy = PublicationPolicy::read(settings.policy_file.as_deref(), &log)?;
+        Ok(Self { dir, store, vault: Arc::new(vault), policy })
     }
 
     /// The signer of checkpoints; `sealer` alone gets it.
     pub(crate) fn log_signer(&self) -> Result<Signer> {
-        let seed = keys::seed(&keys::folder(&self.dir).join(LOG_KEY))?;
-        Ok(Signer::new(self.store.origin(), KeyKind::Ed25519, &seed)?)
-    }
-
-    /// The text of the publication policy: the log's own key, and no witnesses.
-    pub(crate) fn policy_text(&self) -> Result<String> {
-        Ok(Policy::text_for_log(&self.log_signer()?.verifier_key()))
-    }
-
-    /// The publication policy.
-    pub(crate) fn policy(&self) -> Result<Policy> {
-        Ok(Policy::parse(&self.policy_text()?)?)
+        log_signer(&self.dir, self.store.origin())
     }
 
     /// The signer of datasets; `exporter` alone gets it.
@@ -124,6 +117,11 @@ impl Ledger {
     pub(crate) fn log_folder(&self) -> PathBuf {
         self.dir.join("log")
     }
+}
+
+fn log_signer(dir: &Path, origin: &str) -> Result<Signer> {
+    let seed = keys::seed(&keys::folder(dir).join(LOG_KEY))?;
+    Ok(Signer::new(origin, KeyKind::Ed25519, &seed)?)
 }
 
 async fn connect(settings: &Settings, origin: &str) -> Result<Arc<dyn Store>> {

@@ -13,6 +13,7 @@ mod http;
 mod keys;
 mod ledger;
 mod lock;
+mod policy;
 mod roles;
 mod standby;
 mod tokens;
@@ -165,7 +166,7 @@ async fn token(command: TokenCommand) -> Result<ExitCode> {
 
 async fn check(settings: &Settings) -> Result<ExitCode> {
     let ledger = Ledger::open(settings).await?;
-    let report = check::check(ledger.store.as_ref(), &ledger.vault, &ledger.policy()?).await?;
+    let report = check::check(ledger.store.as_ref(), &ledger.vault, ledger.policy.policy()).await?;
     println!("{} events, {} seals, {} erased", report.events, report.seals, report.erased);
     for finding in &report.findings {
         println!("damaged: {finding}");

@@ -25,7 +25,7 @@ use crate::http::{self, Services};
 use crate::ledger::Ledger;
 use crate::lock::FolderLock;
 
-/// How long a submitter who asked for it waits for the seal before being told `recorded`.
+/// How long a submitter who asked for it waits for the seal, or its witnesses, before being told how far it came.
 const WAIT_SEALED: Duration = Duration::from_secs(30);
 
 /// Waits to be elected, and runs all roles until the process is asked to end.
@@ -115,7 +115,7 @@ fn exporter(
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
         signer: ledger.export_signer()?,
-        policy: ledger.policy_text()?,
+        policy: ledger.policy.text().to_owned(),
         folder: ledger.dir.join("exports"),
         jobs_at_once: settings.export_jobs,
     });
@@ -138,7 +138,7 @@ fn query(
         clock: Arc::clone(clock),
         progress: Arc::clone(progress),
         shutdown: shutdown.clone(),
-        policy: ledger.policy_text()?,
+        policy: ledger.policy.text().to_owned(),
         log: ledger.log_folder(),
         heartbeat: settings.heartbeat,
         public_trials: ids.collect::<Result<_, _>>().context("a public trial has no valid id")?,
@@ -156,6 +156,8 @@ async fn sealer(
         store: ledger.store.clone(),
         place: Arc::new(Folder::new(ledger.log_folder())),
         signer: ledger.log_signer()?,
+        policy: ledger.policy.policy().clone(),
+        witnesses: ledger.policy.witnesses(settings.witness_patience)?,
         clock: Arc::clone(clock),
         progress: Arc::clone(progress),
         settings: SealerSettings { interval: settings.seal_interval, heartbeat: settings.heartbeat },
@@ -203,6 +205,7 @@ fn ingest(
             body_bytes: settings.body_bytes,
             imports: settings.imports,
             wait_sealed: WAIT_SEALED,
+            witnesses: ledger.policy.policy().asks_for_witnesses(),
         },
     };
     Ingest::new(parts)

@@ -33,6 +33,10 @@ pub struct Settings {
     pub origin: Option<String>,
     /// File of the key that wraps the data keys.
     pub master_key_file: PathBuf,
+    /// File of the publication policy without its log; nobody is asked for anything where there is none.
+    pub policy_file: Option<PathBuf>,
+    /// How long a witness may take to answer.
+    pub witness_patience: Duration,
     /// Time between seals while there is something new.
     pub seal_interval: Duration,
     /// Time between seals while there is nothing new.
@@ -174,6 +178,8 @@ impl Settings {
             master_key_file: env
                 .set(names::MASTER_KEY_FILE)
                 .map_or_else(|| dir.join("keys/master.key"), PathBuf::from),
+            policy_file: env.set(names::POLICY_FILE).map(PathBuf::from),
+            witness_patience: Duration::from_millis(env.number(names::WITNESS_PATIENCE_MS, 10..=60_000)?),
             seal_interval: Duration::from_millis(env.number(names::SEAL_INTERVAL_MS, 10..=3_600_000)?),
             heartbeat: Duration::from_secs(env.number(names::HEARTBEAT_SECONDS, 1..=86_400)?),
             log: env.text(names::LOG),

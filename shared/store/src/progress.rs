@@ -1,3 +1,5 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::watch;
 
 /// How far the record has come, told within one process so that nobody has to poll: roles that share a process share
@@ -5,13 +7,21 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub struct Progress {
     recorded: watch::Sender<u64>,
+    sealed: watch::Sender<u64>,
     published: watch::Sender<u64>,
+    clock_ahead: AtomicBool,
 }
 
 impl Progress {
     /// Nothing recorded, nothing published.
     pub fn new() -> Self {
-        Self { recorded: watch::Sender::new(0), published: watch::Sender::new(0) }
+        let nothing = || watch::Sender::new(0);
+        Self {
+            recorded: nothing(),
+            sealed: nothing(),
+            published: nothing(),
+            clock_ahead: AtomicBool::new(false),
+        }
     }
 
     /// Says that all events before ledger position `position` are committed.
@@ -19,7 +29,13 @@ impl Progress {
         raise(&self.recorded, position);
     }
 
-    /// Says that all events before ledger position `position` are covered by a published seal.
+    /// Says that all events before ledger position `position` are covered by a seal that the log has signed.
+    pub fn set_sealed(&self, position: u64) {
+        raise(&self.sealed, position);
+    }
+
+    /// Says that all events before ledger position `position` are covered by a seal whose note meets the publication
+    /// policy, and is public.
     pub fn set_published(&self, position: u64) {
         raise(&self.published, position);
     }
@@ -29,9 +45,24 @@ impl Progress {
         self.recorded.subscribe()
     }
 
+    /// Follows the position that signed seals cover.
+    pub fn sealed(&self) -> watch::Receiver<u64> {
+        self.sealed.subscribe()
+    }
+
     /// Follows the published position.
     pub fn published(&self) -> watch::Receiver<u64> {
         self.published.subscribe()
+    }
+
+    /// Says whether the clock of this machine was found to be ahead of all others that were asked.
+    pub fn set_clock_ahead(&self, ahead: bool) {
+        self.clock_ahead.store(ahead, Ordering::Relaxed);
+    }
+
+    /// Whether nothing may be stamped with the time of this machine.
+    pub fn clock_is_ahead(&self) -> bool {
+        self.clock_ahead.load(Ordering::Relaxed)
     }
 }
 

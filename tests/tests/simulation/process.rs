@@ -14,6 +14,7 @@ use trialseal_seal::canonical;
 use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::hash::sha256;
 use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::policy::Policy;
 use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Sealer, SealerParts, SealerSettings};
 use trialseal_store::body::{self, Body};
@@ -130,6 +131,8 @@ impl Process {
                 store: self.store.clone(),
                 place: Arc::new(place),
                 signer: signer(),
+                policy: Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap(),
+                witnesses: Vec::new(),
                 clock: self.world.clock.clone(),
                 progress: self.progress.clone(),
                 settings: SealerSettings::default(),

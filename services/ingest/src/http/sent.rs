@@ -20,6 +20,7 @@ use trialseal_runtime::request_log::RequestId;
 use trialseal_seal::canonical;
 
 use crate::Ingest;
+use crate::answer::Level;
 use crate::submit::{Submission, Submitted};
 
 /// The header under which a caller names a command.
@@ -38,8 +39,8 @@ pub(super) struct Sent {
     pub(super) principal: Principal,
     /// The caller's name for it.
     pub(super) key: Option<String>,
-    /// Whether the caller wants to wait for the seal.
-    pub(super) wait: bool,
+    /// What the caller wants to wait for.
+    pub(super) wait: Level,
     /// The request's id, for `correlationid`.
     pub(super) request_id: String,
     trial: Option<String>,
@@ -47,17 +48,11 @@ pub(super) struct Sent {
     body: Bytes,
 }
 
-/// `?wait=sealed`.
+/// `?wait=sealed` or `?wait=witnessed`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WaitQuery {
-    wait: Option<WaitFor>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum WaitFor {
-    Sealed,
+    wait: Option<Level>,
 }
 
 /// A body in the form it was meant for, and in its canonical form, which tells equal content from other.
@@ -163,7 +158,7 @@ impl FromRequest for Sent {
             let part = |name: &str| request.match_info().get(name).map(str::to_owned);
             let (trial, participant) = (part("trial"), part("participant"));
             let Head { principal, key, request_id } = head;
-            Ok(Self { principal, key, wait: wait(&request)?, request_id, trial, participant, body })
+            Ok(Self { principal, key, wait: wait(&request, ingest)?, request_id, trial, participant, body })
         })
     }
 }
@@ -226,11 +221,19 @@ pub(super) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::new(ProblemKind::UnsupportedMediaType, "This route takes application/json."))
 }
 
-fn wait(request: &HttpRequest) -> Result<bool, Problem> {
+fn wait(request: &HttpRequest, ingest: &Ingest) -> Result<Level, Problem> {
     let query = web::Query::<WaitQuery>::from_query(request.query_string()).map_err(|_| {
-        Problem::new(ProblemKind::Malformed, "The only parameter that this route takes is wait=sealed.")
+        let detail = "The only parameter that this route takes is wait, which is sealed or witnessed.";
+        Problem::new(ProblemKind::Malformed, detail)
     })?;
-    Ok(matches!(query.wait, Some(WaitFor::Sealed)))
+    match query.wait.unwrap_or(Level::Recorded) {
+        Level::Witnessed if !ingest.limits.witnesses => {
+            let detail =
+                "This ledger's publication policy asks for no witnesses, so there is none to wait for.";
+            Err(Problem::new(ProblemKind::Malformed, detail).with_hint("Wait for the seal: wait=sealed."))
+        }
+        level => Ok(level),
+    }
 }
 
 fn parsed<T: FromStr>(text: Option<&str>, otherwise: &str) -> Result<T, Problem> {

@@ -326,10 +326,15 @@ async fn who_waits_for_the_seal_is_told_how_far_it_came() {
     let world = World::new().await;
     let late = world.post(Sponsor, "/v1/trials?wait=sealed", "t", trial("DEMO-1")).await.recorded();
     assert_eq!(late["level"], "recorded");
-    world.progress.set_published(1);
+    world.progress.set_sealed(1);
     let sealed = world.post(Sponsor, "/v1/trials?wait=sealed", "t", trial("DEMO-1")).await;
     assert!(sealed.replayed);
     assert_eq!(sealed.body["level"], "sealed");
+    let waiting = world.post(Sponsor, "/v1/trials?wait=witnessed", "t", trial("DEMO-1")).await.recorded();
+    assert_eq!(waiting["level"], "sealed");
+    world.progress.set_published(1);
+    let witnessed = world.post(Sponsor, "/v1/trials?wait=witnessed", "t", trial("DEMO-1")).await;
+    assert_eq!(witnessed.body["level"], "witnessed");
 }
 
 #[actix_web::test]

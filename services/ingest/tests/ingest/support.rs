@@ -89,6 +89,7 @@ pub(crate) fn limits() -> Limits {
         body_bytes: 64 << 10,
         imports: ImportLimits { file_bytes: 64 << 20, spool_bytes: 128 << 20, jobs: 2 },
         wait_sealed: Duration::from_millis(50),
+        witnesses: true,
     }
 }
 

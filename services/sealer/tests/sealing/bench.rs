@@ -14,16 +14,18 @@ use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::hash::{Sha3, sha256};
 use trialseal_seal::map::{Head, TrialMap};
 use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::Frontier;
-use trialseal_sealer::{Publication, SealError, Sealer, SealerParts, SealerSettings};
+use trialseal_sealer::{Publication, SealError, Sealer, SealerParts, SealerSettings, Witness};
 use trialseal_store::memory::MemoryStore;
-use trialseal_store::{Append, Events, NewEvent, Progress, Store, Writer, WriterSettings};
+use trialseal_store::{Append, AppendError, Events, NewEvent, Progress, Store, Writer, WriterSettings};
 use uuid::Uuid;
 
 use crate::audit::{audit, read_note};
 use crate::watched::Watched;
+use crate::witness::InMemory;
 
 pub(crate) const ORIGIN: &str = "test.example/ledger";
 pub(crate) const START: i64 = 1_800_000_000_000_000;
@@ -120,7 +122,10 @@ pub(crate) struct Bench {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) settings: SealerSettings,
     pub(crate) shutdown: Shutdown,
-    writer: Writer,
+    pub(crate) policy: Policy,
+    pub(crate) witnesses: Vec<Arc<InMemory>>,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) writer: Writer,
     sent: u64,
 }
 
@@ -137,11 +142,12 @@ impl Bench {
     pub(crate) fn over(memory: Arc<MemoryStore>) -> Self {
         let clock = Arc::new(ManualClock::new(START));
         let time = Arc::clone(&clock);
+        let progress = Arc::new(Progress::new());
         let writer = Writer::spawn(
             memory.clone(),
             memory.clone(),
             Arc::new(move || Timestamp::from_micros(time.now())),
-            Arc::new(Progress::new()),
+            progress.clone(),
             WriterSettings::default(),
         );
         Self {
@@ -151,6 +157,9 @@ impl Bench {
             clock,
             settings: SealerSettings::default(),
             shutdown: Shutdown::new(),
+            policy: Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap(),
+            witnesses: Vec::new(),
+            progress,
             writer,
             sent: 0,
         }
@@ -170,8 +179,10 @@ impl Bench {
             store,
             place,
             signer: signer(),
+            policy: self.policy.clone(),
+            witnesses: self.witnesses.iter().map(|witness| witness.clone() as Arc<dyn Witness>).collect(),
             clock: self.clock.clone(),
-            progress: Arc::new(Progress::new()),
+            progress: self.progress.clone(),
             settings: self.settings,
         })
         .await
@@ -185,6 +196,15 @@ impl Bench {
 
     /// Appends `count` events to a trial.
     pub(crate) async fn append(&mut self, trial: &str, count: u64) {
+        self.append_to(trial, count).await.unwrap();
+    }
+
+    /// Appends one event, or says why not.
+    pub(crate) async fn try_append(&mut self, trial: &str) -> Result<(), AppendError> {
+        self.append_to(trial, 1).await
+    }
+
+    async fn append_to(&mut self, trial: &str, count: u64) -> Result<(), AppendError> {
         let trial: TrialId = trial.parse().unwrap();
         self.sent += 1;
         let mut command = [0; 32];
@@ -198,8 +218,9 @@ impl Bench {
             natural_keys: Vec::new(),
             events: (0..count).map(|n| event(self.sent * 1_000 + n)).collect(),
         };
-        self.writer.append(append).await.unwrap();
+        self.writer.append(append).await?;
         self.clock.advance(10);
+        Ok(())
     }
 
     /// Re-hashes everything that is published and gives the seals.

@@ -34,6 +34,14 @@ pub(super) const MASTER_KEY_FILE: Setting = (
     "<dir>/keys/master.key",
     "File of the key that wraps the data keys; mode 0600.",
 );
+pub(super) const POLICY_FILE: Setting = (
+    "TRIALSEAL_POLICY_FILE",
+    "<none>",
+    "File of witnesses, groups and quorum (C2SP tlog-policy without a `log` line); without it no witness is asked. To be \
+     chosen before the first start.",
+);
+pub(super) const WITNESS_PATIENCE_MS: Setting =
+    ("TRIALSEAL_WITNESS_PATIENCE_MS", "5000", "Milliseconds that a witness may take to answer.");
 pub(super) const SEAL_INTERVAL_MS: Setting =
     ("TRIALSEAL_SEAL_INTERVAL_MS", "1000", "Milliseconds between seals while there is something new.");
 pub(super) const HEARTBEAT_SECONDS: Setting =
@@ -101,6 +109,8 @@ pub const SETTINGS: &[Setting] = &[
     DATABASE_CONNECTIONS,
     ORIGIN,
     MASTER_KEY_FILE,
+    POLICY_FILE,
+    WITNESS_PATIENCE_MS,
     SEAL_INTERVAL_MS,
     HEARTBEAT_SECONDS,
     LOG,

@@ -114,6 +114,11 @@ impl Batcher {
         if head.position.saturating_sub(head.sealed) > self.settings.unsealed_events {
             return Ok(appends.iter().map(|_| Err(AppendError::Busy("sealing lags behind"))).collect());
         }
+        if self.progress.clock_is_ahead() {
+            let why =
+                "the clock of this machine is ahead of the witnesses' clocks, and no event gets its time";
+            return Ok(appends.iter().map(|_| Err(AppendError::Busy(why))).collect());
+        }
         // Whatever goes wrong from here on leaves nothing known.
         let mut plan = Plan::read(tx.as_mut(), appends, std::mem::take(&mut self.known)).await?;
         plan.stamp((self.clock)().max(head.time), &self.origin);

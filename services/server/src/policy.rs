@@ -1,0 +1,64 @@
+//! The publication policy (C2SP tlog-policy): the ledger's own log, and the witnesses that the operator chose.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use trialseal_seal::note::{KeyKind, VerifierKey};
+use trialseal_seal::policy::Policy;
+use trialseal_sealer::{HttpWitness, Witness};
+
+/// The publication policy, as it is offered to readers and as it is followed.
+#[derive(Debug)]
+pub(crate) struct PublicationPolicy {
+    text: String,
+    policy: Policy,
+}
+
+impl PublicationPolicy {
+    /// Reads the operator's part, and puts the log in front of it.
+    pub(crate) fn read(file: Option<&Path>, log: &VerifierKey) -> Result<Self> {
+        let Some(file) = file else { return Self::of(Policy::text_for_log(log)) };
+        let lines = fs::read_to_string(file)
+            .with_context(|| format!("cannot read the publication policy {}", file.display()))?;
+        Self::of(format!("log {log}\n{lines}"))
+            .with_context(|| format!("the publication policy {} cannot be used", file.display()))
+    }
+
+    fn of(text: String) -> Result<Self> {
+        let policy = Policy::parse(&text)?;
+        ensure!(
+            policy.logs().len() == 1,
+            "it names a log, but only this ledger's belongs there, which is put in front of it"
+        );
+        Ok(Self { text, policy })
+    }
+
+    /// As readers get it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The witnesses to ask.
+    pub(crate) fn witnesses(&self, patience: Duration) -> Result<Vec<Arc<dyn Witness>>> {
+        let mut witnesses: Vec<Arc<dyn Witness>> = Vec::new();
+        for witness in self.policy.witnesses() {
+            let name = &witness.name;
+            ensure!(
+                witness.key.kind() == KeyKind::Cosignature,
+                "witness {name} of the publication policy has a key of a kind that cannot be verified here: give its \
+                 Ed25519 key"
+            );
+            let asked = HttpWitness::new(witness, patience)
+                .with_context(|| format!("witness {name} of the publication policy has no address"))?;
+            witnesses.push(Arc::new(asked));
+        }
+        Ok(witnesses)
+    }
+}
