@@ -164,6 +164,12 @@ impl Query {
         proofs::newest_published(self.parts.seals.as_ref()).await.map_err(store)
     }
 
+    /// The newest seal that the log has signed for.
+    pub(crate) async fn newest_signed(&self) -> Result<Option<u64>, Problem> {
+        let newest = self.parts.seals.newest_checkpoint().await.map_err(store)?;
+        Ok(newest.and_then(|(size, _)| size.checked_sub(1)))
+    }
+
     /// Refuses the number of a seal that is not published.
     async fn published(&self, number: u64) -> Result<(), Problem> {
         match self.newest_published().await? {

@@ -24,16 +24,20 @@ pub(crate) struct Page {
     limit: Option<u32>,
 }
 
-/// Published seals, in order.
+/// Seals that the log has signed, in order.
 #[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SealList {
     seals: Vec<SealEntry>,
     /// Where the list goes on, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
-    /// Number of the newest published seal.
+    /// Number of the newest published seal: the one that the log's checkpoint speaks of.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest: Option<u64>,
+    /// Number of the newest signed seal. It is ahead of `newest` where witnesses have yet to agree.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_signed: Option<u64>,
 }
 
 /// A seal.
@@ -44,9 +48,21 @@ pub(crate) struct SealEntry {
     seal: Value,
     /// The SHA-256 leaf hash of its entry in the public log, in hex: what `afterseal` of events names.
     leaf: String,
+    /// How far it has come.
+    state: SealState,
 }
 
-/// The published seals of the ledger, by number.
+/// How far a seal has come.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SealState {
+    /// The log has signed a checkpoint that covers it; the publication policy asks for more.
+    Signed,
+    /// A checkpoint that covers it met the publication policy, and is public.
+    Published,
+}
+
+/// The seals of the ledger, by number.
 #[utoipa::path(
     tag = "Seals and log",
     security(("bearer" = [])),
@@ -64,18 +80,21 @@ pub(crate) async fn list(
 ) -> Result<Json<SealList>, Problem> {
     require(&principal, Permission::ReadRecord)?;
     let newest = query.newest_published().await?;
+    let newest_signed = query.newest_signed().await?.max(newest);
     let from = page.after.map_or(0, |after| after.saturating_add(1));
-    let Some(newest) = newest.filter(|newest| from <= *newest) else {
-        return Ok(Json(SealList { seals: Vec::new(), next: None, newest }));
+    let Some(last) = newest_signed.filter(|last| from <= *last) else {
+        return Ok(Json(SealList { seals: Vec::new(), next: None, newest, newest_signed }));
     };
     let rows = query.parts.seals.seals(from, limit(page.limit)).await.map_err(store)?;
     let mut seals = Vec::with_capacity(rows.len());
-    // A seal that is recorded and not published yet is not shown.
-    for row in rows.iter().filter(|row| row.number <= newest) {
+    // A seal that is recorded and not signed yet is not shown.
+    for row in rows.iter().filter(|row| row.number <= last) {
         let seal = proofs::read_seal(row).map_err(store)?;
-        seals.push(SealEntry { seal: seal.to_value(), leaf: row.leaf.to_string() });
+        let published = newest.is_some_and(|newest| row.number <= newest);
+        let state = if published { SealState::Published } else { SealState::Signed };
+        seals.push(SealEntry { seal: seal.to_value(), leaf: row.leaf.to_string(), state });
     }
     let next =
-        Some(from + seals.len() as u64).filter(|next| *next <= newest).and_then(|next| next.checked_sub(1));
-    Ok(Json(SealList { seals, next, newest: Some(newest) }))
+        Some(from + seals.len() as u64).filter(|next| *next <= last).and_then(|next| next.checked_sub(1));
+    Ok(Json(SealList { seals, next, newest, newest_signed }))
 }

@@ -11,9 +11,10 @@ use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::TrialId;
 use trialseal_record::view::{Counts, Overview};
 use trialseal_runtime::problem::Problem;
-use trialseal_seal::checkpoint::Checkpoint;
+use trialseal_seal::checkpoint::{Checkpoint, verify_cosignature};
 use trialseal_seal::note::SignedNote;
 use trialseal_seal::seal::Seal;
+use trialseal_seal::time::Timestamp;
 use trialseal_store::{StoreError, proofs};
 
 use super::html::{escape, grouped, page, time};
@@ -71,6 +72,7 @@ impl Query {
         };
         let head = self.parts.events.head().await.map_err(store)?;
         let waiting = head.position.saturating_sub(seal.events);
+        let signed = self.newest_signed().await?.unwrap_or(0);
         let silent_micros = self.parts.clock.now().saturating_sub(seal.time.micros());
         let silent_seconds = u64::try_from(silent_micros / 1_000_000).unwrap_or(0);
         let heartbeat = self.parts.heartbeat.as_secs();
@@ -88,13 +90,16 @@ impl Query {
              will notice if anything recorded by then is changed, removed or added to.</p><dl class=\"figures\">",
             time(seal.time)
         );
-        let figures = [
+        let mut figures = vec![
             ("Seal", grouped(seal.seal)),
             ("Events sealed", grouped(seal.events)),
-            ("Waiting for a seal", grouped(waiting)),
+            ("Waiting for a published seal", grouped(waiting)),
             ("Trials", grouped(seal.trials)),
             ("Heartbeat", format!("{heartbeat} s")),
         ];
+        if self.policy.asks_for_witnesses() {
+            figures.push(("Seals waiting for witnesses", grouped(signed.saturating_sub(seal.seal))));
+        }
         for (name, figure) in figures {
             // Writing to a String cannot fail.
             let _ = write!(html, "<div><dt>{name}</dt><dd>{figure}</dd></div>");
@@ -107,18 +112,40 @@ impl Query {
     async fn checkpoint(&self) -> Result<String, Problem> {
         let note = self.parts.seals.newest_note().await.map_err(store)?;
         let read = |note: Vec<u8>| {
-            let note = SignedNote::parse(&String::from_utf8(note).ok()?).ok()?;
-            Checkpoint::parse(&note.text).ok()
+            let text = String::from_utf8(note).ok()?;
+            let note = SignedNote::parse(&text).ok()?;
+            Some((Checkpoint::parse(&note.text).ok()?, self.witnesses(&note, &text)))
         };
-        let Some(checkpoint) = note.and_then(|(_, note)| read(note)) else { return Ok(String::new()) };
+        let Some((checkpoint, witnesses)) = note.and_then(|(_, note)| read(note)) else {
+            return Ok(String::new());
+        };
         Ok(format!(
             "<h2>Checkpoint</h2><dl class=\"rows\"><div><dt>Origin</dt><dd><code>{}</code></dd></div>\
-             <div><dt>Size</dt><dd>{}</dd></div><div><dt>Root</dt><dd><code>{}</code></dd></div></dl>\
+             <div><dt>Size</dt><dd>{}</dd></div><div><dt>Root</dt><dd><code>{}</code></dd></div>{witnesses}</dl>\
              <p><a href=\"/log/checkpoint\">The signed checkpoint</a></p>",
             escape(&checkpoint.origin),
             grouped(checkpoint.size),
             checkpoint.root
         ))
+    }
+
+    /// Who has cosigned a checkpoint, and since when it was enough.
+    fn witnesses(&self, note: &SignedNote, text: &str) -> String {
+        let cosigned = self.policy.witnesses().filter_map(|witness| {
+            let line = note.signatures.iter().find(|line| line.is_by(&witness.key))?;
+            let cosigned = time_of(verify_cosignature(&witness.key, &note.text, line).ok()?)?;
+            Some(format!("<code>{}</code> {cosigned}", escape(&witness.name)))
+        });
+        let cosigned: Vec<_> = cosigned.collect();
+        let nobody = "nobody: the publication policy asks for no witness".to_owned();
+        let who = if cosigned.is_empty() { nobody } else { cosigned.join("<br>") };
+        let mut rows = format!("<div><dt>Witnessed by</dt><dd>{who}</dd></div>");
+        let quorum_time = self.policy.check(text).ok().and_then(|accepted| accepted.quorum_time);
+        if let Some(public) = quorum_time.and_then(time_of) {
+            // Writing to a String cannot fail.
+            let _ = write!(rows, "<div><dt>Public by</dt><dd>{public}</dd></div>");
+        }
+        rows
     }
 
     /// The overviews of the trials that a token reaches.
@@ -155,6 +182,15 @@ impl Query {
         let cards = trials.iter().zip(&overviews);
         Ok(cards.map(|((trial, size), overview)| card(trial, *size, overview.as_ref())).collect())
     }
+}
+
+/// The end of the year 9999, in POSIX seconds.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// A witness's time, in POSIX seconds, as a page shows it.
+fn time_of(seconds: u64) -> Option<String> {
+    let seconds = i64::try_from(seconds).ok().filter(|seconds| *seconds <= LAST_SECOND)?;
+    Some(time(Timestamp::from_micros(seconds * 1_000_000)))
 }
 
 /// One trial at a glance.

@@ -11,6 +11,7 @@ use trialseal_record::Role;
 use trialseal_record::ids::Scope;
 use trialseal_record::view::{Overview, ParticipantView};
 use trialseal_store::PAGE_BYTES;
+use trialseal_store::Seals as _;
 
 use crate::testing::{Counted, Ledger, Short, app, as_role, ask, participant, trial};
 use crate::{Query, QueryParts};
@@ -104,9 +105,27 @@ async fn seals_are_listed_once_they_are_published() {
         (all["seals"].as_array().unwrap().len(), &all["newest"], all.get("next")),
         (2, &json!(1), None)
     );
-    assert_eq!(all["seals"][1]["seal"]["seal"], 1);
+    assert_eq!(
+        (&all["seals"][1]["seal"]["seal"], &all["seals"][1]["state"]),
+        (&json!(1), &json!("published"))
+    );
     let first = ledger.get(Role::Researcher, "/v1/seals?limit=1").await.json();
     assert_eq!((&first["seals"][0]["seal"]["seal"], &first["next"]), (&json!(0), &json!(0)));
+}
+
+#[actix_web::test]
+async fn a_seal_that_waits_for_witnesses_is_told_from_a_published_one() {
+    let ledger = ledger().await;
+    ledger.seal().await;
+    ledger.cut(u64::MAX).await;
+    // Signed, and no note met the policy yet.
+    ledger.store.put_checkpoint(2, b"signed").await.unwrap();
+    let all = ledger.get(Role::Researcher, "/v1/seals").await.json();
+    assert_eq!((&all["newest"], &all["newestSigned"]), (&json!(0), &json!(1)));
+    let states: Vec<_> = all["seals"].as_array().unwrap().iter().map(|seal| seal["state"].clone()).collect();
+    assert_eq!(states, ["published", "signed"]);
+    let growth = ledger.get(Role::Monitor, "/v1/trials/DEMO-1/growth?from=0&to=1").await;
+    assert_eq!(growth.status, 404);
 }
 
 #[actix_web::test]
