@@ -66,8 +66,8 @@ pub(crate) fn split_verifier_key(text: &str) -> Result<(&str, Vec<u8>)> {
     Ok((name, typed_key))
 }
 
-/// Key names are not empty and have neither spaces nor `+`.
-pub(crate) fn check_key_name(name: &str) -> Result<()> {
+/// Key names are not empty and have neither spaces nor `+`; another one is [`Code::KeyName`].
+pub fn check_key_name(name: &str) -> Result<()> {
     let allowed = |character: char| !character.is_whitespace() && !character.is_control() && character != '+';
     ensure(!name.is_empty() && name.chars().all(allowed), Code::KeyName)
 }

@@ -27,6 +27,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("projector", &["record", "runtime", "seal", "store", "vault"]),
     ("sealer", &["record", "runtime", "seal", "store"]),
     ("verify", &["record", "seal"]),
+    ("witness", &["runtime", "seal"]),
     (
         "server",
         &[

@@ -53,6 +53,8 @@ problem_kinds! {
         "Ask somebody whose role allows it, or have your role changed.";
     RuleForbidden 403 "rule-forbidden" "A rule of the trial does not let you do this"
         "The rule named in `rule` says who may.";
+    LogSignature 403 "log-signature" "The log did not sign this as it has to"
+        "Send the checkpoint as the log signed it, with a key that the witness was told of.";
     NotFound 404 "not-found" "There is no such thing, or you cannot see it"
         "Check the address, and that your token reaches the trial.";
     MethodNotAllowed 405 "method-not-allowed" "This address does not take this method"
@@ -65,6 +67,8 @@ problem_kinds! {
         "The rule named in `rule` says what has to come first.";
     NotYetSealed 409 "not-yet-sealed" "The event is recorded and not yet sealed"
         "Ask again after the seconds in `Retry-After`.";
+    OtherRoot 409 "other-root" "Another tree of this size was cosigned"
+        "Find out why the log signed two trees of one size; asking again does not help.";
     PayloadTooLarge 413 "payload-too-large" "The request body is too large"
         "Send less at once.";
     UnsupportedMediaType 415 "unsupported-media-type" "This route does not take this kind of content"
