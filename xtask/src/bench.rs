@@ -9,6 +9,7 @@ mod engine;
 mod faults;
 mod import;
 mod trial;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,8 @@ pub(crate) enum Bench {
     Cdisc(cdisc::Options),
     /// Faults at every step on the way to PostgreSQL, under load; counts them, and looks for what is lost
     Faults(faults::Options),
+    /// How many checkpoints a second a witness cosigns on one processor
+    Witness(witness::Options),
 }
 
 /// Runs one of them.
@@ -35,5 +38,6 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Import(options) => import::run(options),
         Bench::Cdisc(options) => cdisc::run(options),
         Bench::Faults(options) => faults::run(options),
+        Bench::Witness(options) => witness::run(options),
     }
 }

@@ -34,14 +34,19 @@ pub(super) struct Build {
 impl Build {
     /// Builds the service and the verifier with optimisation.
     pub(super) fn release() -> Result<Self> {
+        Self::of(&["trialseal-server", "trialseal-verify"])
+    }
+
+    /// Builds the programs of these packages with optimisation.
+    pub(super) fn of(packages: &[&str]) -> Result<Self> {
         let cargo = || {
             let mut cargo = Command::new(env!("CARGO"));
             cargo.current_dir(crate::repository());
             cargo
         };
-        let packages = ["-p", "trialseal-server", "-p", "trialseal-verify"];
+        let packages = packages.iter().flat_map(|package| ["-p", *package]);
         let status = cargo().args(["build", "--release", "--bins"]).args(packages).status()?;
-        ensure!(status.success(), "the service does not build");
+        ensure!(status.success(), "what is to be measured does not build");
         let output = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
         let metadata: Value = serde_json::from_slice(&output.stdout)?;
         let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
