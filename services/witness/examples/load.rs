@@ -2,7 +2,7 @@
 //! checkpoint when the last was answered, over HTTP connections that are kept. Every request is one more step of a growing
 //! log with its own consistency proof, prepared before; every answer is synced to the disk by the witness first.
 //!
-//! `cargo xtask bench witness` runs it: `load PROGRAM FOLDER SECONDS`. The folder, which has to be empty, is the witness's.
+//! `cargo xtask bench witness` runs it: `load PROGRAM FOLDER SECONDS [--ml-dsa]`. The folder, which has to be empty, is the witness's.
 //! Where `taskset` is there, it holds the witness to one processor. It prints one line of JSON.
 
 use std::fs::File;
@@ -39,10 +39,11 @@ fn main() -> Result<()> {
     };
     let (program, folder) = (PathBuf::from(next("PROGRAM")?), PathBuf::from(next("FOLDER")?));
     let seconds = next("SECONDS")?.to_string_lossy().parse().context("SECONDS is no whole number")?;
+    let ml_dsa = arguments.next().is_some_and(|argument| argument == "--ml-dsa");
     let steps = (seconds + WARM_UP.as_secs()) * PREPARED_A_SECOND / u64::from(LOGS);
     let tree = Tree::new(FIRST_SIZE + steps * STEP);
     let logs: Vec<_> = (0..LOGS).map(|n| Log::new(n, &tree, steps)).collect::<Result<_>>()?;
-    let witness = Witness::start(&program, &folder, &logs)?;
+    let witness = Witness::start(&program, &folder, &logs, ml_dsa)?;
     let measured = measure(&witness, &logs, &tree, Duration::from_secs(seconds))?;
     let Measured { answers, seconds, mut latencies } = measured;
     latencies.sort_unstable();
@@ -128,7 +129,7 @@ struct Witness {
 }
 
 impl Witness {
-    fn start(program: &Path, folder: &Path, logs: &[Log]) -> Result<Self> {
+    fn start(program: &Path, folder: &Path, logs: &[Log], ml_dsa: bool) -> Result<Self> {
         let pinned =
             Command::new("taskset").arg("--version").output().is_ok_and(|output| output.status.success());
         let mut command = if pinned {
@@ -140,6 +141,9 @@ impl Witness {
         };
         command.args(["run", "--name", "witness.example.org/bench", "--listen", "127.0.0.1:0", "--folder"]);
         command.arg(folder);
+        if ml_dsa {
+            command.arg("--ml-dsa");
+        }
         for log in logs {
             command.args(["--log", &log.key.to_string()]);
         }
@@ -148,9 +152,13 @@ impl Witness {
         let mut lines = BufReader::new(child.stdout.take().context("the witness says nothing")?).lines();
         let mut line =
             || lines.next().context("the witness did not start")?.context("the witness did not start");
-        let (key, address) = (line()?, line()?);
-        let address = address.strip_prefix("listening on http://").context("the witness names no address")?;
-        Ok(Self { child, key: key.parse()?, address: address.to_owned(), pinned })
+        let key = line()?.parse()?;
+        let address = loop {
+            if let Some(address) = line()?.strip_prefix("listening on http://") {
+                break address.to_owned();
+            }
+        };
+        Ok(Self { child, key, address, pinned })
     }
 }
 
@@ -218,7 +226,8 @@ fn drive(
     }
     let size = FIRST_SIZE + (done.len() as u64 - 1) * STEP;
     let text = Checkpoint { origin: log.origin.clone(), size, root: tree.root(size) }.to_string();
-    verify_cosignature(&witness.key, &text, &NoteSignature::parse(last.trim_end())?)?;
+    let line = last.lines().next().context("the witness answered nothing")?;
+    verify_cosignature(&witness.key, &text, &NoteSignature::parse(line)?)?;
     Ok(done)
 }
 

@@ -11,8 +11,9 @@ use trialseal_runtime::clock::SystemClock;
 use trialseal_runtime::settings::LogFormat;
 use trialseal_runtime::shutdown::{Roles, Shutdown};
 use trialseal_runtime::telemetry;
+use trialseal_seal::note::VerifierKey;
 
-use crate::config::{Config, DEFAULT_LISTEN, Log};
+use crate::config::{Config, DEFAULT_LISTEN, Log, ML_DSA_KEY};
 use crate::cosigner::Cosigner;
 use crate::folder::{Folder, Lock};
 use crate::http;
@@ -33,7 +34,7 @@ pub struct Cli {
 enum Command {
     /// Run the witness of a folder; make it first where it is not there yet.
     Run(Run),
-    /// Print the witness's verifier key, which policies name.
+    /// Print the witness's verifier keys, one a line, which policies name.
     Key {
         /// The folder of the witness.
         #[arg(long)]
@@ -56,6 +57,9 @@ struct Run {
     /// First start: the address and port to listen on; port 0 takes any free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
+    /// First start: cosign with an ML-DSA-44 key as well.
+    #[arg(long)]
+    ml_dsa: bool,
     /// Which log lines to write, to standard error.
     #[arg(long, env = "TRIALSEAL_LOG", default_value = "info", value_name = "FILTER")]
     log_filter: String,
@@ -90,7 +94,7 @@ pub fn run(cli: Cli) -> Result<()> {
             let Some(folder) = Folder::find(&folder)? else {
                 bail!("there is no witness in {}", folder.display())
             };
-            println!("{}", folder.signer()?.verifier_key());
+            print_keys(&folder.keys()?.verifier_keys());
             Ok(())
         }
     }
@@ -107,15 +111,16 @@ async fn serve(run: &Run) -> Result<()> {
         }
         None => Folder::create(&run.folder, run.config()?, &lock)?,
     };
-    let (signer, published) = (folder.signer()?, Arc::default());
-    let key = signer.verifier_key();
+    let (keys, published) = (folder.keys()?, Arc::default());
+    let verifier_keys = keys.verifier_keys();
     let (journal, notes) = folder.journal(&lock)?;
     let clock = Arc::new(SystemClock);
-    let cosigner = Cosigner::new(signer, clock, journal, notes, Arc::clone(&published))?;
+    let cosigner = Cosigner::new(keys, clock, journal, notes, Arc::clone(&published))?;
     let (witness, queue) = Witness::new(folder.config.keys(), published);
     let (server, address) = http::server(&folder.config, witness, GRACE)?;
     tracing::info!(%address, witness = folder.config.name, logs = folder.config.logs.len(), "witnessing");
-    println!("{key}\nlistening on http://{address}{}", folder.config.prefix);
+    print_keys(&verifier_keys);
+    println!("listening on http://{address}{}", folder.config.prefix);
 
     let mut roles = Roles::new(shutdown.clone());
     roles.spawn("cosigner", async move { tokio::task::spawn_blocking(|| cosigner.run(queue)).await? });
@@ -138,7 +143,8 @@ impl Run {
                 shown(&self.folder)
             )
         };
-        let config = Config::new(name, self.listen.unwrap_or(DEFAULT_LISTEN), self.logs()?);
+        let mut config = Config::new(name, self.listen.unwrap_or(DEFAULT_LISTEN), self.logs()?);
+        config.ml_dsa_key = self.ml_dsa.then(|| ML_DSA_KEY.into());
         // What would not be read again must not be written: a name with a newline, a log twice.
         let read = Config::parse(&config.text())?;
         ensure!(read == config, "the name {name:?} cannot be a witness's");
@@ -149,13 +155,20 @@ impl Run {
     fn check(&self, config: &Config) -> Result<()> {
         let is_so = self.name.as_ref().is_none_or(|name| *name == config.name)
             && self.listen.is_none_or(|listen| listen == config.listen)
+            && (!self.ml_dsa || config.ml_dsa_key.is_some())
             && self.logs()?.iter().all(|log| config.logs.contains(log));
         ensure!(
             is_so,
-            "the witness in {} is configured otherwise: change witness.conf, or leave --name, --log and --listen out",
+            "the witness in {} is configured otherwise: change witness.conf, or leave the options of a first start out",
             shown(&self.folder)
         );
         Ok(())
+    }
+}
+
+fn print_keys(keys: &[VerifierKey]) {
+    for key in keys {
+        println!("{key}");
     }
 }
 

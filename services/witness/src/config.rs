@@ -21,6 +21,10 @@ pub(crate) const DEFAULT_LISTEN: SocketAddr =
     SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8490);
 /// The key's file, in the folder, where the configuration names no other.
 const DEFAULT_KEY: &str = "witness.key";
+/// What the ML-DSA-44 key's file is called where a first start makes one.
+pub(crate) const ML_DSA_KEY: &str = "witness-ml-dsa.key";
+/// The longest name and the longest origin, in bytes: a length that one byte can say (C2SP tlog-cosignature).
+const MAX_NAME_BYTES: usize = 255;
 
 /// What a witness is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(crate) struct Config {
     pub(crate) listen: SocketAddr,
     /// Its key's file; below the folder unless absolute.
     pub(crate) key: PathBuf,
+    /// The file of its ML-DSA-44 key, if it has one.
+    pub(crate) ml_dsa_key: Option<PathBuf>,
     /// What all its addresses begin with: empty, or `/` and more.
     pub(crate) prefix: String,
     /// The logs it cosigns for.
@@ -51,8 +57,9 @@ impl Log {
         let (key, origin) = text.split_once([' ', '\t']).unwrap_or((text, ""));
         let key: VerifierKey = key.parse()?;
         ensure!(key.kind() == KeyKind::Ed25519, "the key is none that logs sign with");
-        let origin = Some(origin.trim()).filter(|origin| !origin.is_empty());
-        Ok(Self { origin: origin.unwrap_or(key.name()).to_owned(), key })
+        let origin = Some(origin.trim()).filter(|origin| !origin.is_empty()).unwrap_or(key.name());
+        ensure!(origin.len() <= MAX_NAME_BYTES, "the origin has more than {MAX_NAME_BYTES} bytes");
+        Ok(Self { origin: origin.to_owned(), key })
     }
 }
 
@@ -60,7 +67,7 @@ impl Config {
     /// A witness with these and otherwise what is usual.
     pub(crate) fn new(name: &str, listen: SocketAddr, logs: Vec<Log>) -> Self {
         let (name, prefix) = (name.to_owned(), String::new());
-        Self { name, listen, key: DEFAULT_KEY.into(), prefix, logs }
+        Self { name, listen, key: DEFAULT_KEY.into(), ml_dsa_key: None, prefix, logs }
     }
 
     /// Reads the file's text.
@@ -74,8 +81,9 @@ impl Config {
         }
         let name = lines.once.remove("name").context("there is no line `name`")?;
         ensure!(
-            check_key_name(&name).is_ok() && !name.contains("://"),
-            "`name` must be a host and path without scheme, such as witness.example.org/w1"
+            check_key_name(&name).is_ok() && !name.contains("://") && name.len() <= MAX_NAME_BYTES,
+            "`name` must be a host and path without scheme, such as witness.example.org/w1, in at most \
+             {MAX_NAME_BYTES} bytes"
         );
         let listen = lines.once.get("listen").map_or(Ok(DEFAULT_LISTEN), |text| text.parse());
         let prefix = lines.once.remove("prefix").unwrap_or_default();
@@ -84,6 +92,7 @@ impl Config {
             name,
             listen: listen.context("`listen` must be an IP address and a port, such as 127.0.0.1:8490")?,
             key: lines.once.remove("key").unwrap_or_else(|| DEFAULT_KEY.to_owned()).into(),
+            ml_dsa_key: lines.once.remove("ml-dsa-key").map(PathBuf::from),
             prefix,
             logs: lines.logs,
         })
@@ -91,7 +100,7 @@ impl Config {
 
     /// The file's text.
     pub(crate) fn text(&self) -> String {
-        let Self { name, listen, key, prefix, logs } = self;
+        let Self { name, listen, key, ml_dsa_key, prefix, logs } = self;
         let mut text =
             format!("# A witness; see docs/witness.md. Read at its start.\nname {name}\nlisten {listen}\n");
         let mut line = |word: &str, value: &str| {
@@ -100,6 +109,9 @@ impl Config {
         };
         if key != Path::new(DEFAULT_KEY) {
             line("key", &key.to_string_lossy());
+        }
+        if let Some(key) = ml_dsa_key {
+            line("ml-dsa-key", &key.to_string_lossy());
         }
         if !prefix.is_empty() {
             line("prefix", prefix);
@@ -143,6 +155,7 @@ impl Lines {
             "name" => "name",
             "listen" => "listen",
             "key" => "key",
+            "ml-dsa-key" => "ml-dsa-key",
             "prefix" => "prefix",
             _ => bail!("there is no setting `{word}`"),
         };
@@ -170,7 +183,7 @@ mod tests {
     fn a_file_is_read_as_it_is_written() {
         let (a, b) = (key("ledger.example.org/a", KeyKind::Ed25519), key("b.example", KeyKind::Ed25519));
         let text = format!(
-            "# mine\n\nname witness.example.org/w1\n listen\t0.0.0.0:80 \nkey /run/secrets/w1\nprefix /w/1\nlog {a}\n\
+            "# mine\n\nname witness.example.org/w1\n listen\t0.0.0.0:80 \nkey /run/secrets/w1\nml-dsa-key pq\nprefix /w/1\nlog {a}\n\
              log {b} go.sum database tree\nlog {b} ledger.example.org/a\n"
         );
         let config = Config::parse(&text).unwrap();
@@ -201,6 +214,7 @@ mod tests {
             ("name a\nprefix w".to_owned(), "`prefix` must begin with /"),
             ("name a\nprefix /w/{x}".to_owned(), "`prefix` must begin with /"),
             ("name a\nlog x".to_owned(), "line 2: this is not a verifier key"),
+            (format!("name a\nlog {log} {}", "o".repeat(256)), "line 2: the origin has more than 255 bytes"),
             (format!("name a\nlog {witness}"), "line 2: the key is none that logs sign with"),
             (format!("name a\nlog {log}\nlog {log}"), "line 3: this log stands there already"),
         ] {

@@ -14,13 +14,14 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use tokio::sync::{mpsc, oneshot};
 use trialseal_runtime::clock::Clock;
-use trialseal_seal::checkpoint::{Checkpoint, cosign, verify_cosignature};
+use trialseal_seal::checkpoint::{Checkpoint, verify_cosignature};
 use trialseal_seal::hash::{Hash, Sha2, TreeHash};
-use trialseal_seal::note::{NoteSignature, SignedNote, Signer};
+use trialseal_seal::note::{NoteSignature, SignedNote, VerifierKey};
 use trialseal_seal::tree::verify_consistency;
 use trialseal_seal::{Code, Refused};
 
 use crate::journal::Storage;
+use crate::keys::Keys;
 use crate::refusal::Refusal;
 use crate::witness::Published;
 
@@ -59,7 +60,7 @@ struct Latest {
 
 /// Decides and cosigns.
 pub(crate) struct Cosigner<S> {
-    signer: Signer,
+    keys: Keys,
     clock: Arc<dyn Clock>,
     storage: S,
     /// By origin; those too that the configuration names no longer.
@@ -74,14 +75,14 @@ impl<S: Storage> Cosigner<S> {
     ///
     /// The storage is written anew: what was read may never have come to the disk.
     pub(crate) fn new(
-        signer: Signer,
+        keys: Keys,
         clock: Arc<dyn Clock>,
         storage: S,
         notes: Vec<String>,
         published: Arc<Published>,
     ) -> Result<Self> {
-        let (latest, newest_time) = read(&signer, notes).context("the journal cannot be used")?;
-        let mut cosigner = Self { signer, clock, storage, latest, newest_time, published };
+        let (latest, newest_time) = read(&keys.ed25519(), notes).context("the journal cannot be used")?;
+        let mut cosigner = Self { keys, clock, storage, latest, newest_time, published };
         cosigner.rewrite().context("cannot write the journal anew")?;
         for (origin, latest) in &cosigner.latest {
             cosigner.published.publish(origin, &latest.note, latest.size);
@@ -105,11 +106,12 @@ impl<S: Storage> Cosigner<S> {
         let mut notes = Vec::new();
         let mut origins = Vec::new();
         for Job { submission, answer } in jobs {
-            let decided = self.decide(&submission).map(|line| {
-                let note = self.remember(submission, &line);
-                origins.push(note.0);
-                notes.push(note.1);
-                format!("{line}\n")
+            let decided = self.decide(&submission).map(|(time, lines)| {
+                let answer = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
+                let (origin, note) = self.remember(submission, time, lines);
+                origins.push(origin);
+                notes.push(note);
+                answer
             });
             answers.push((answer, decided));
         }
@@ -131,9 +133,9 @@ impl<S: Storage> Cosigner<S> {
         Ok(())
     }
 
-    /// Whether the checkpoint may follow, and the cosignature if so. The order of the checks is that of C2SP tlog-witness
+    /// Whether the checkpoint may follow, and the cosignatures and their time if so. The order of the checks is that of C2SP tlog-witness
     /// 1.0.0.
-    fn decide(&self, submission: &Submission) -> Result<NoteSignature, Refusal> {
+    fn decide(&self, submission: &Submission) -> Result<(u64, Vec<NoteSignature>), Refusal> {
         let Submission { old_size, proof, checkpoint, note } = submission;
         let empty = (0, Sha2::empty());
         let latest = self.latest.get(&checkpoint.origin);
@@ -163,11 +165,12 @@ impl<S: Storage> Cosigner<S> {
             tracing::warn!(origin, from = size, to = new, code = %refused.code(), "a proof does not hold");
             Refusal::Inconsistent(refused)
         })?;
-        let line = cosign(&self.signer, &note.text, self.time()?);
-        line.map_err(|error| {
+        let time = self.time()?;
+        let lines = self.keys.cosign(checkpoint, &note.text, time).map_err(|error| {
             tracing::error!(%error, "cannot sign");
             Refusal::Unavailable
-        })
+        })?;
+        Ok((time, lines))
     }
 
     /// The time of a cosignature made now: never 0, and never before that of another.
@@ -181,15 +184,18 @@ impl<S: Storage> Cosigner<S> {
     }
 
     /// Makes this the newest checkpoint of its log; gives back its origin and its note.
-    fn remember(&mut self, submission: Submission, line: &NoteSignature) -> (String, Arc<str>) {
+    fn remember(
+        &mut self,
+        submission: Submission,
+        time: u64,
+        lines: Vec<NoteSignature>,
+    ) -> (String, Arc<str>) {
         let Submission { checkpoint, mut note, .. } = submission;
-        if let Some((time, _)) = line.signature.split_first_chunk() {
-            self.newest_time = u64::from_be_bytes(*time);
-        }
-        note.signatures.push(line.clone());
+        note.signatures.extend(lines);
         let note: Arc<str> = note.encode().into();
         let latest = Latest { size: checkpoint.size, root: checkpoint.root, note: Arc::clone(&note) };
         self.latest.insert(checkpoint.origin.clone(), latest);
+        self.newest_time = time;
         (checkpoint.origin, note)
     }
 
@@ -201,22 +207,20 @@ impl<S: Storage> Cosigner<S> {
 
 /// The newest checkpoint of each log in these notes, and the newest time. What the witness itself did not sign, or what
 /// goes back, is not from its journal.
-fn read(signer: &Signer, notes: Vec<String>) -> Result<(HashMap<String, Latest>, u64)> {
+fn read(key: &VerifierKey, notes: Vec<String>) -> Result<(HashMap<String, Latest>, u64)> {
     let mut latest: HashMap<String, Latest> = HashMap::new();
     for note in notes {
         let Checkpoint { origin, size, root } = Checkpoint::parse_extended(&SignedNote::parse(&note)?.text)?;
         let before = latest.insert(origin, Latest { size, root, note: note.into() });
         ensure!(before.is_none_or(|before| before.size <= size), "a log goes back in it");
     }
-    let key = signer.verifier_key();
     let mut newest_time = 0;
     for Latest { note, .. } in latest.values() {
         let note = SignedNote::parse(note)?;
         let own =
             note.signatures.iter().rev().find(|line| line.name == key.name() && line.key_id == key.id());
         let own = own.context("it was written with another key than the witness has now")?;
-        let time =
-            verify_cosignature(&key, &note.text, own).context("a cosignature in it does not verify")?;
+        let time = verify_cosignature(key, &note.text, own).context("a cosignature in it does not verify")?;
         newest_time = newest_time.max(time);
     }
     Ok((latest, newest_time))

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_seal::hash::Hash;
-use trialseal_seal::note::{KeyKind, Signer};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::journal::{self, Journal};
+use crate::keys::Keys;
 
 /// The configuration's file.
 const CONFIG: &str = "witness.conf";
@@ -61,7 +61,7 @@ impl Folder {
         Ok(Some(Self { dir: dir.to_owned(), config }))
     }
 
-    /// Makes what a new witness needs: an empty journal, a key, and last the configuration, so that a start that was broken
+    /// Makes what a new witness needs: an empty journal, its keys, and last the configuration, so that a start that was broken
     /// off is taken up again. Who has the lock may do so.
     pub(crate) fn create(dir: &Path, config: Config, _lock: &Lock) -> Result<Self> {
         let (key, journal) = (dir.join(&config.key), dir.join(journal::FILE));
@@ -75,7 +75,8 @@ impl Folder {
         if !has_journal {
             Journal::create(dir).with_context(|| format!("cannot write {}", journal.display()))?;
         }
-        if !has_key {
+        let further = config.ml_dsa_key.as_ref().map(|file| dir.join(file));
+        for key in std::iter::once(key).chain(further).filter(|key| !key.exists()) {
             let mut seed = Zeroizing::new([0; 32]);
             SystemIds.fill(seed.as_mut_slice());
             let text = Zeroizing::new(format!("{}\n", Hash::from_bytes(*seed)));
@@ -85,9 +86,16 @@ impl Folder {
         Ok(Self { dir: dir.to_owned(), config })
     }
 
-    /// The key that cosigns.
-    pub(crate) fn signer(&self) -> Result<Signer> {
-        let file = self.dir.join(&self.config.key);
+    /// The keys that cosign.
+    pub(crate) fn keys(&self) -> Result<Keys> {
+        let ed25519 = self.seed(&self.config.key)?;
+        let ml_dsa_44 = self.config.ml_dsa_key.as_ref().map(|file| self.seed(file)).transpose()?;
+        Keys::new(&self.config.name, &ed25519, ml_dsa_44.as_deref())
+    }
+
+    /// Reads a key's seed.
+    fn seed(&self, file: &Path) -> Result<Zeroizing<[u8; 32]>> {
+        let file = self.dir.join(file);
         let text = fs::read_to_string(&file).map(Zeroizing::new);
         let text = text.with_context(|| format!("cannot read the key {}", file.display()))?;
         let mode = fs::metadata(&file)?.permissions().mode();
@@ -95,7 +103,7 @@ impl Folder {
         ensure!(is_closed, "the key {} can be read by others: run chmod 600 on it", file.display());
         let seed: Option<Hash> = text.trim_end().parse().ok();
         let seed = seed.with_context(|| format!("{} is no key of 64 hex digits", file.display()))?;
-        Ok(Signer::new(&self.config.name, KeyKind::Cosignature, seed.as_bytes())?)
+        Ok(Zeroizing::new(*seed.as_bytes()))
     }
 
     /// The journal, and the notes in it.
@@ -120,6 +128,8 @@ fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use trialseal_seal::note::KeyKind;
+
     use super::*;
     use crate::config::DEFAULT_LISTEN;
 
@@ -139,15 +149,15 @@ mod tests {
         let made = create(&dir).unwrap();
         let found = Folder::find(&dir).unwrap().unwrap();
         assert_eq!(found.config, config());
-        let key = made.signer().unwrap().verifier_key();
-        assert_eq!(found.signer().unwrap().verifier_key(), key);
+        let key = made.keys().unwrap().ed25519();
+        assert_eq!(found.keys().unwrap().ed25519(), key);
         assert_eq!((key.name(), key.kind()), ("witness.example.org/w1", KeyKind::Cosignature));
         let mode = |file| fs::metadata(dir.join(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode("witness.key"), 0o600);
         assert_eq!(fs::read_dir(&dir).unwrap().count(), 4, "configuration, key, journal, lock");
 
         fs::set_permissions(dir.join("witness.key"), fs::Permissions::from_mode(0o640)).unwrap();
-        assert!(found.signer().unwrap_err().to_string().contains("can be read by others"));
+        assert!(found.keys().unwrap_err().to_string().contains("can be read by others"));
     }
 
     #[test]
@@ -155,9 +165,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path();
         Journal::create(dir).unwrap();
-        let key = create(dir).unwrap().signer().unwrap().verifier_key();
+        let key = create(dir).unwrap().keys().unwrap().ed25519();
         fs::remove_file(dir.join(CONFIG)).unwrap();
-        assert_eq!(create(dir).unwrap().signer().unwrap().verifier_key(), key);
+        assert_eq!(create(dir).unwrap().keys().unwrap().ed25519(), key);
 
         fs::remove_file(dir.join(CONFIG)).unwrap();
         fs::remove_file(dir.join(journal::FILE)).unwrap();
@@ -179,7 +189,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = create(dir.path()).unwrap();
         fs::write(dir.path().join("witness.key"), "secret\n").unwrap();
-        let refused = folder.signer().unwrap_err().to_string();
+        let refused = folder.keys().unwrap_err().to_string();
         assert!(refused.contains("is no key of 64 hex digits") && !refused.contains("secret"), "{refused}");
     }
 }

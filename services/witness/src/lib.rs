@@ -17,6 +17,7 @@ mod cosigner;
 mod folder;
 mod http;
 mod journal;
+mod keys;
 mod refusal;
 mod witness;
 

@@ -64,6 +64,28 @@ fn cosigned(text: &str, time: u64) -> String {
     format!("cosignature/v1\ntime {time}\n{text}")
 }
 
+/// What an ML-DSA-44 cosignature of a checkpoint is over (C2SP tlog-cosignature, "ML-DSA-44 signed message"): the whole tree
+/// as a subtree, at `time` (POSIX seconds), under the cosigner's name. Extension lines are not part of it. A name or an
+/// origin that is empty or has more than 255 bytes is [`Code::KeyName`].
+pub fn ml_dsa_44_message(cosigner: &str, time: u64, checkpoint: &Checkpoint) -> Result<Vec<u8>> {
+    let opaque = |text: &str| {
+        let length = u8::try_from(text.len()).ok().filter(|length| *length > 0);
+        let length = length.ok_or_else(|| Refused::new(Code::KeyName))?;
+        Ok([&[length], text.as_bytes()].concat())
+    };
+    let start: u64 = 0;
+    let parts: [&[u8]; 7] = [
+        b"subtree/v1\n\0",
+        &opaque(cosigner)?,
+        &time.to_be_bytes(),
+        &opaque(&checkpoint.origin)?,
+        &start.to_be_bytes(),
+        &checkpoint.size.to_be_bytes(),
+        checkpoint.root.as_bytes(),
+    ];
+    Ok(parts.concat())
+}
+
 /// A witness's cosignature of a checkpoint's text, made at `time` (POSIX seconds). The signer has to be one for
 /// witnesses.
 pub fn cosign(witness: &Signer, text: &str, time: u64) -> Result<NoteSignature> {

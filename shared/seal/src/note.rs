@@ -124,6 +124,13 @@ enum PublicKey {
 }
 
 impl VerifierKey {
+    /// The ML-DSA-44 cosignature key of this name; any other number of bytes than 1,312 is [`Code::KeyMalformed`].
+    pub fn ml_dsa_44(name: &str, key: &[u8]) -> Result<Self> {
+        check_key_name(name)?;
+        ensure(key.len() == ML_DSA_44_KEY_BYTES, Code::KeyMalformed)?;
+        Ok(Self { name: name.into(), kind: KeyKind::MlDsa44, key: PublicKey::Unchecked(key.to_vec()) })
+    }
+
     /// The name: the origin for a log.
     pub fn name(&self) -> &str {
         &self.name

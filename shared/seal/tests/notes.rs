@@ -4,7 +4,7 @@
 
 use trialseal_seal::Code;
 use trialseal_seal::checkpoint::{
-    Checkpoint, cosign, log_signatures, verify_cosignature, verify_log_signature,
+    Checkpoint, cosign, log_signatures, ml_dsa_44_message, verify_cosignature, verify_log_signature,
 };
 use trialseal_seal::hash::{Hash, sha256};
 use trialseal_seal::note::{
@@ -367,4 +367,29 @@ fn requests_to_witnesses_are_read_strictly() {
     ] {
         assert_eq!(AddCheckpoint::parse(&broken).expect_err(&broken).code(), expected, "{broken}");
     }
+}
+
+#[test]
+fn an_ml_dsa_44_cosignature_is_over_a_subtree_that_is_the_whole_tree() {
+    let message = ml_dsa_44_message("w.example", 0x0102, &checkpoint()).expect("message");
+    let root = sha256(b"root");
+    let expected = [
+        &b"subtree/v1\n\0"[..],
+        b"\x09w.example",
+        b"\0\0\0\0\0\0\x01\x02",
+        b"\x17ledger.example.org/main",
+        b"\0\0\0\0\0\0\0\0",
+        b"\0\0\0\0\0\0\0\x07",
+        root.as_bytes(),
+    ];
+    assert_eq!(message, expected.concat());
+    let longest = Checkpoint { origin: "o".repeat(255), ..checkpoint() };
+    assert!(ml_dsa_44_message(&"n".repeat(255), 1, &longest).is_ok());
+    let too_long = Checkpoint { origin: "o".repeat(256), ..checkpoint() };
+    for refused in [ml_dsa_44_message("", 1, &longest), ml_dsa_44_message("n", 1, &too_long)] {
+        assert_eq!(refused.expect_err("length").code(), Code::KeyName);
+    }
+    let key = VerifierKey::ml_dsa_44("witness.example.org/pq1", &[1; 1312]).expect("key");
+    assert_eq!(key.to_string(), ml_dsa_key(1));
+    assert_eq!(VerifierKey::ml_dsa_44("w", &[1; 32]).expect_err("length").code(), Code::KeyMalformed);
 }

@@ -17,6 +17,9 @@ pub(crate) struct Options {
     /// Seconds that are measured, after one of warming up
     #[arg(long, default_value_t = 10)]
     seconds: u64,
+    /// Cosign with an ML-DSA-44 key as well
+    #[arg(long)]
+    ml_dsa: bool,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
@@ -40,9 +43,11 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
         "--",
     ]);
     cargo.arg(build.program("trialseal-witness")).arg(build.folder("witness")?);
-    let output = cargo.arg(options.seconds.to_string()).output().context("cargo cannot be started")?;
+    cargo.arg(options.seconds.to_string()).args(options.ml_dsa.then_some("--ml-dsa"));
+    let output = cargo.output().context("cargo cannot be started")?;
     ensure!(output.status.success(), "the witness cannot be measured");
-    let figures = read(&String::from_utf8(output.stdout)?)?;
+    let mut figures = read(&String::from_utf8(output.stdout)?)?;
+    figures["ml_dsa"] = json!(options.ml_dsa);
     if figures["pinned"] == false {
         println!("There is no taskset here, so the witness had all processors.");
     }

@@ -1,8 +1,9 @@
 use std::sync::Mutex;
 
 use trialseal_runtime::clock::ManualClock;
+use trialseal_seal::checkpoint::cosign;
 use trialseal_seal::hash::sha256;
-use trialseal_seal::note::KeyKind;
+use trialseal_seal::note::{KeyKind, Signer};
 
 use super::*;
 use crate::journal::Journal;
@@ -52,8 +53,8 @@ impl Storage for Memory {
     }
 }
 
-fn signer() -> Signer {
-    Signer::new("witness.example.org/w1", KeyKind::Cosignature, &[9; 32]).unwrap()
+fn keys() -> Keys {
+    Keys::new("witness.example.org/w1", &[9; 32], None).unwrap()
 }
 
 /// A log that has only ever doubled: the root of each size, and the proof from half of it.
@@ -90,7 +91,7 @@ impl Bench {
         let published = Arc::<Published>::default();
         let notes = disk.notes();
         let (time, seen): (Arc<dyn Clock>, _) = (clock.clone(), Arc::clone(&published));
-        let cosigner = Cosigner::new(signer(), time, disk.clone(), notes, seen)?;
+        let cosigner = Cosigner::new(keys(), time, disk.clone(), notes, seen)?;
         Ok(Self { disk, clock, published, cosigner })
     }
 
@@ -121,7 +122,7 @@ impl Bench {
 fn time(answer: &Answer, size: u64) -> i64 {
     let line = NoteSignature::parse(answer.as_ref().unwrap().strip_suffix('\n').unwrap()).unwrap();
     let text = submission(ORIGIN, 0, size).note.text;
-    verify_cosignature(&signer().verifier_key(), &text, &line).unwrap().cast_signed()
+    verify_cosignature(&keys().ed25519(), &text, &line).unwrap().cast_signed()
 }
 
 #[test]
@@ -289,7 +290,7 @@ fn a_journal_on_the_disk_keeps_what_a_witness_needs() {
     let dir = tempfile::tempdir().unwrap();
     let start = || {
         let (journal, notes) = Journal::open(dir.path()).unwrap();
-        Cosigner::new(signer(), Arc::new(ManualClock::new(NOW * 1_000_000)), journal, notes, Arc::default())
+        Cosigner::new(keys(), Arc::new(ManualClock::new(NOW * 1_000_000)), journal, notes, Arc::default())
     };
     drop(Journal::create(dir.path()).unwrap());
     for (old, new) in [(0, 4), (4, 8)] {

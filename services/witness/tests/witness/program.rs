@@ -85,6 +85,8 @@ pub(crate) fn finished(mut command: Command) -> Output {
 pub(crate) struct Running {
     child: Child,
     pub(crate) key: VerifierKey,
+    /// Those that it printed after the first.
+    pub(crate) further: Vec<VerifierKey>,
     pub(crate) address: String,
     agent: ureq::Agent,
 }
@@ -93,10 +95,14 @@ impl Running {
     pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut line = || lines.next().unwrap().unwrap();
-        let key = line().parse().unwrap();
-        let address = line().strip_prefix("listening on ").unwrap().to_owned();
-        Self { child, key, address, agent: agent() }
+        let (mut keys, mut address) = (Vec::new(), None);
+        while address.is_none() {
+            let line = lines.next().unwrap().unwrap();
+            address = line.strip_prefix("listening on ").map(str::to_owned);
+            keys.extend(line.parse::<VerifierKey>());
+        }
+        let (address, further) = (address.unwrap(), keys.split_off(1));
+        Self { child, key: keys.remove(0), further, address, agent: agent() }
     }
 
     pub(crate) fn id(&self) -> u32 {

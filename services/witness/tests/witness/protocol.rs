@@ -88,6 +88,45 @@ fn a_cosignature_is_what_the_specification_says() {
     key.verify_strict(message.as_bytes(), &Signature::from_slice(&bytes[12..]).unwrap()).unwrap();
 }
 
+/// The same for ML-DSA-44, over a message put together here.
+#[test]
+fn an_ml_dsa_44_cosignature_is_what_the_specification_says() {
+    use aws_lc_rs::signature::{ML_DSA_44, UnparsedPublicKey};
+    let (home, log) = (Home::new(), Log::new("ledger.example.org/main"));
+    let mut command = home.command(&[&log]);
+    command.arg("--ml-dsa");
+    let witness = Running::start(command);
+    let [key] = &witness.further[..] else { panic!("{:?}", witness.further) };
+    assert_eq!((key.name(), key.kind()), (witness.key.name(), KeyKind::MlDsa44));
+    let answer = witness.post(log.body(0, 7));
+    let lines: Vec<_> = answer.body.lines().map(|line| NoteSignature::parse(line).unwrap()).collect();
+    let [ed25519, ml_dsa] = &lines[..] else { panic!("{answer:?}") };
+    let time = verify_cosignature(&witness.key, &log.note(7).text, ed25519).unwrap();
+    assert_eq!((ml_dsa.name.as_str(), ml_dsa.key_id), (key.name(), key.id()));
+    assert_eq!(ml_dsa.signature[..8], time.to_be_bytes());
+    let checkpoint = log.checkpoint(7);
+    let message = [
+        b"subtree/v1\n\0\x16witness.example.org/w1".as_slice(),
+        &time.to_be_bytes(),
+        b"\x17ledger.example.org/main",
+        &0_u64.to_be_bytes(),
+        &7_u64.to_be_bytes(),
+        checkpoint.root.as_bytes(),
+    ];
+    let public = UnparsedPublicKey::new(&ML_DSA_44, key.public_key());
+    public.verify(&message.concat(), &ml_dsa.signature[8..]).unwrap();
+
+    // Both are kept, and a policy that knows one of them takes the note.
+    let newest = witness.newest(&log).body;
+    assert_eq!(newest, log.note(7).encode() + &answer.body);
+    let policy = format!("log {}\nwitness w {}\nquorum w\n", log.vkey(), witness.key);
+    assert_eq!(Policy::parse(&policy).unwrap().check(&newest).unwrap().quorum_time, Some(time));
+    witness.kill();
+    let again = home.start(&[&log]);
+    assert_eq!((again.newest(&log).body, again.further.len()), (newest, 1));
+    assert_eq!(again.post(log.body(7, 9)).body.lines().count(), 2);
+}
+
 #[test]
 fn what_cannot_be_cosigned_is_answered_as_the_specification_says() {
     let (home, log) = (Home::new(), Log::new("ledger.example.org/main"));
