@@ -123,7 +123,12 @@ async fn serve(run: &Run) -> Result<()> {
     println!("listening on http://{address}{}", folder.config.prefix);
 
     let mut roles = Roles::new(shutdown.clone());
-    roles.spawn("cosigner", async move { tokio::task::spawn_blocking(|| cosigner.run(queue)).await? });
+    // The lock lives as long as the thread that writes the journal, which nothing can end from outside.
+    let deciding = move || {
+        let _lock = lock;
+        cosigner.run(queue)
+    };
+    roles.spawn("cosigner", async move { tokio::task::spawn_blocking(deciding).await? });
     roles.spawn("metrics", telemetry::keep_metrics(shutdown.clone()));
     roles.spawn("http", http::run(server, shutdown));
     // One grace period for the requests, and a little for what they wait for.

@@ -1,6 +1,7 @@
 //! `kill -9` in the middle of many requests, and journals that a crash or a disk did something to.
 
 use std::fs;
+use std::process::Stdio;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -82,6 +83,27 @@ fn what_was_answered_outlives_kill_9() {
     let sizes: Vec<_> = heard.iter().map(|heard| heard.lock().unwrap().size).collect();
     assert!(sizes.iter().sum::<u64>() > 200, "there was no load: {sizes:?}");
     println!("{ROUNDS} kills, sizes {sizes:?}");
+}
+
+/// Each start writes the journal anew; killed at any moment of that, it leaves the old one or the new one.
+#[test]
+fn a_start_that_is_killed_loses_nothing() {
+    let (home, log) = (Home::new(), Log::new("ledger.example.org/main"));
+    let witness = home.start(&[&log]);
+    assert_eq!(witness.post(log.body(0, 7)).status, 200);
+    witness.kill();
+    for step in 0..40 {
+        let mut command = home.command(&[&log]);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        std::thread::sleep(Duration::from_micros(500 * step));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    // What a crash in the middle of that leaves beside it.
+    fs::write(home.dir().join("journal.new"), "trialseal-witness jour").unwrap();
+    let witness = home.start(&[&log]);
+    assert_eq!(witness.size(&log), 7);
+    assert_eq!(witness.post(log.body(7, 9)).status, 200);
 }
 
 /// A witness that cosigned sizes 1 to 5; its journal, and where each of the frames after the start ends.
