@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::progress;
-use crate::service::{self, Launch, Materials, Role, Service, Tokens, Verdict, Verifier};
+use crate::service::{self, Launch, Materials, Role, Service, Tokens, Verdict, Verifier, Witnesses};
 use submit::Recorded;
 use summary::Summary;
 
@@ -47,7 +47,8 @@ impl Options {
         let dir = std::path::absolute(&dir).with_context(|| format!("{} is no path", dir.display()))?;
         let program = self.bin.clone().unwrap_or_else(|| programs.join("trialseal"));
         let port = if self.port == 0 { service::free_port()? } else { self.port };
-        Ok(Launch { program, dir, port, database_url: None, public_trials: vec![plan::TRIAL.to_owned()] })
+        let public_trials = vec![plan::TRIAL.to_owned()];
+        Ok(Launch { program, dir, port, database_url: None, public_trials, policy: None })
     }
 }
 
@@ -57,9 +58,12 @@ impl Options {
 /// When anything does not work, in a sentence for the person who started it.
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let started = Instant::now();
-    let launch = options.launch()?;
+    let mut launch = options.launch()?;
     let folder = launch.dir.join("demo");
-    progress::begin("Starting the service");
+    progress::begin("Starting three witnesses and the service");
+    // They outlive the service, so that its last seal still gets their word.
+    let witnesses = Witnesses::start(&crate::programs()?.join("trialseal-witness"), &launch)?;
+    launch.policy = witnesses.as_ref().map(|witnesses| witnesses.policy().to_owned());
     let service = Service::start(launch)?;
     let summary = match demonstrate(&service, &folder, started) {
         Ok(summary) => summary,

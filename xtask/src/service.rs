@@ -5,6 +5,7 @@ mod client;
 mod export;
 mod tokens;
 mod verifier;
+mod witness;
 
 pub(crate) use child::{Launch, Service, free_port};
 pub(crate) use client::Client;
@@ -13,3 +14,4 @@ pub(crate) use export::{Head, Materials, export, head_of};
 pub(crate) use export::{Seal, TrialHead};
 pub(crate) use tokens::{Role, Tokens};
 pub(crate) use verifier::{Verdict, Verifier};
+pub(crate) use witness::Witnesses;

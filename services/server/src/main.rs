@@ -56,6 +56,12 @@ enum Command {
         #[arg(long)]
         listen: Option<String>,
     },
+    /// Print the verifier keys of the ledger's log and exports, which witnesses and readers need. Makes a ledger where
+    /// there is none.
+    Keys {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give and revoke bearer tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -141,11 +147,20 @@ fn run(command: Command) -> Result<ExitCode> {
             runtime.block_on(roles::serve(settings))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Keys { place } => runtime.block_on(keys(place.settings(None, None)?)),
         Command::Token(command) => runtime.block_on(token(command)),
         Command::Check { place } => runtime.block_on(check(&place.settings(None, None)?)),
         Command::Rebuild { place } => runtime.block_on(rebuild(&place.settings(None, None)?)),
         Command::Doctor { place } => runtime.block_on(doctor(&place)),
     }
+}
+
+/// Without a look at the policy: it names witnesses, who ask for the log's key before they give theirs.
+async fn keys(settings: Settings) -> Result<ExitCode> {
+    let ledger = Ledger::open_or_make(&Settings { policy_file: None, ..settings }).await?;
+    println!("log {}", ledger.log_signer()?.verifier_key());
+    println!("export {}", ledger.export_signer()?.export_key());
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn token(command: TokenCommand) -> Result<ExitCode> {

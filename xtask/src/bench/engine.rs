@@ -86,6 +86,7 @@ impl Build {
             ),
         };
         let launch = Launch {
+            policy: None,
             program: self.program("trialseal"),
             dir: self.folder(name)?,
             port: free_port()?,

@@ -25,6 +25,15 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// Who has signed the checkpoint besides the log itself.
+    fn witnesses(&self, origin: &str) -> Vec<&str> {
+        let signatures = self.checkpoint.lines().filter_map(|line| line.strip_prefix("— "));
+        let names = signatures.filter_map(|line| line.split(' ').next());
+        names.filter(|name| *name != origin).collect()
+    }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut lines = self.checkpoint.lines();
@@ -43,6 +52,9 @@ impl fmt::Display for Summary {
             self.head.seal.seal, self.head.seal.time
         )?;
         writeln!(f, "  Checkpoint  {origin}, {size} seals, root {root}")?;
+        let witnesses = self.witnesses(origin);
+        let named = if witnesses.is_empty() { "nobody".to_owned() } else { witnesses.join(", ") };
+        writeln!(f, "  Witnesses   {named}")?;
         writeln!(f, "  Time        {:.1} s from start to here\n", self.took.as_secs_f64())?;
         writeln!(f, "What trialseal-verify said, which trusts nothing but policy.txt and export.vkey:\n")?;
         for verdict in &self.verdicts {
@@ -57,6 +69,7 @@ impl fmt::Display for Summary {
             }
         }
         f.write_str(PROVEN)?;
+        f.write_str(if witnesses.is_empty() { UNWITNESSED } else { WITNESSED })?;
         writeln!(f, "  Files       {}", self.folder.display())?;
         writeln!(f, "  Tokens      {} (one a role; keep them to yourself)", self.tokens_path.display())?;
         writeln!(f, "  Open        {}/", self.address)
@@ -66,8 +79,17 @@ impl fmt::Display for Summary {
 const PROVEN: &str = "
 Shown: the dataset is the whole record of the trial as of that seal, nothing left out and nothing changed; the event
 in receipt.json is part of it; every entry, tile and note of the published log fits its checkpoint.
-Not shown: that what was recorded is true, or that everything that happened was recorded. And as no independent
-witness signs this log yet, nobody but the service vouches for the times, or for others seeing the same log.
+Not shown: that what was recorded is true, or that everything that happened was recorded.
+";
+
+const WITNESSED: &str = "The witnesses have cosigned the log, each of them only as long as it grew: they vouch for the times, and for others
+seeing the same log. Here they run on your machine, for show; they count where people run them who do not depend on
+each other or on the ledger.
+
+";
+
+const UNWITNESSED: &str = "And as no independent witness signs this log, nobody but the service vouches for the times, or for others seeing the
+same log. It was begun without witnesses, which cannot be changed; another folder begins one with them (--dir).
 
 ";
 
@@ -82,7 +104,7 @@ mod tests {
                 head: TrialHead { size: 1234 },
                 seal: Seal { seal: 14, time: "2026-01-01T00:00:00.000000Z".into() },
             },
-            checkpoint: "demo.example/log\n15\nAAAA\n\n— signature\n".into(),
+            checkpoint: "demo.example/log\n15\nAAAA\n\n— demo.example/log AAAA\n— localhost/w1 AAAA\n".into(),
             verdicts: vec![Verdict { what: "dataset.zip".into(), code: Some(code), words: "line 7".into() }],
             took: Duration::from_secs(12),
             address: "http://127.0.0.1:8480".into(),
@@ -100,6 +122,7 @@ mod tests {
             "demo.example/log, 15 seals",
             "12.0 s",
             "sound",
+            "Witnesses   localhost/w1\n",
             "Not shown",
             "8480/",
         ];

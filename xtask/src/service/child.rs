@@ -3,7 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +41,8 @@ pub(crate) struct Launch {
     pub(crate) database_url: Option<String>,
     /// Trials whose overview its front page shows to everybody.
     pub(crate) public_trials: Vec<String>,
+    /// Its publication policy, if it asks for witnesses.
+    pub(crate) policy: Option<PathBuf>,
 }
 
 impl Launch {
@@ -51,33 +53,20 @@ impl Launch {
 
     fn with_options(&self, mut command: Command, subcommand: &[&str]) -> Command {
         command.args(subcommand).arg("--dir").arg(&self.dir).stdin(Stdio::null());
-        // Settings that somebody has for a service of their own would silently make another one of this.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with(SETTING) {
-                command.env_remove(name);
-            }
-        }
+        without_settings(&mut command);
         if let Some(url) = &self.database_url {
             command.args(["--database-url", url]);
         }
         command
     }
 
-    /// `serve`, started so that the kernel stops it should this process be killed: `setpriv`, part of every Debian,
-    /// asks for that and then becomes the service. Without it the service still stops whenever we end in order. In a
-    /// process group of its own it does not get the terminal's Ctrl-C beside our SIGTERM: a second signal ends it at once.
     fn serve(&self) -> Command {
-        let have_setpriv =
-            Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success());
-        let mut command = if have_setpriv {
-            let mut wrapped = Command::new("setpriv");
-            wrapped.args(["--pdeathsig", "TERM", "--"]).arg(&self.program);
-            self.with_options(wrapped, &["serve"])
-        } else {
-            self.command(&["serve"])
-        };
-        command.args(["--port", &self.port.to_string()]).process_group(0);
+        let mut command = self.with_options(tied(&self.program), &["serve"]);
+        command.args(["--port", &self.port.to_string()]);
         command.env("TRIALSEAL_PUBLIC_TRIALS", self.public_trials.join(","));
+        if let Some(policy) = &self.policy {
+            command.env("TRIALSEAL_POLICY_FILE", policy);
+        }
         command
     }
 
@@ -92,6 +81,29 @@ impl Launch {
             .append(true)
             .open(&path)
             .with_context(|| format!("{} cannot be written", path.display()))
+    }
+}
+
+/// A program, to be started so that the kernel stops it should this process be killed: `setpriv`, part of every Debian,
+/// asks for that and then becomes the program. Without it the program still stops whenever we end in order. In a process
+/// group of its own it does not get the terminal's Ctrl-C beside our SIGTERM: a second signal ends it at once.
+pub(super) fn tied(program: &Path) -> Command {
+    let have_setpriv =
+        Command::new("setpriv").arg("--version").output().is_ok_and(|output| output.status.success());
+    let mut command = Command::new(if have_setpriv { Path::new("setpriv") } else { program });
+    if have_setpriv {
+        command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    }
+    command.process_group(0);
+    command
+}
+
+/// Settings that somebody has for a service of their own would silently make another one of this.
+pub(super) fn without_settings(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with(SETTING) {
+            command.env_remove(name);
+        }
     }
 }
 
