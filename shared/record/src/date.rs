@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Days, NaiveDate, NaiveTime};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A text that is not such a date. It never carries the text, which may be participant data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,14 +34,17 @@ impl Date {
         Self(self.0.checked_add_days(Days::new(1)).unwrap_or(self.0))
     }
 
-    /// Year, month and day must have their full width: chrono alone would take `2026-1-5`.
+    /// Year, month and day must have their full width.
     fn parse(text: &str) -> Option<Self> {
         let shaped = text.len() == 10
             && text
                 .bytes()
                 .enumerate()
                 .all(|(i, b)| if matches!(i, 4 | 7) { b == b'-' } else { b.is_ascii_digit() });
-        shaped.then(|| NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().map(Self)).flatten()
+        let number = |place| text.get(place).and_then(|digits: &str| digits.parse().ok());
+        let month_or_day = |place| number(place).and_then(|number| u32::try_from(number).ok());
+        shaped.then_some(())?;
+        NaiveDate::from_ymd_opt(number(0..4)?, month_or_day(5..7)?, month_or_day(8..10)?).map(Self)
     }
 }
 
@@ -75,9 +78,9 @@ impl fmt::Display for Date {
 
 /// A date as well as it is known: `2026`, `2026-01`, `2026-01-15`, `2026-01-15T09:30` or `2026-01-15T09:30:05`. Kept
 /// as received; a missing part is unknown, never filled in.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = "2026-01"))]
-#[serde(try_from = "String", into = "String")]
+#[serde(try_from = "String")]
 pub struct PartialDate(Claimed);
 
 /// The days stand beside the text so that comparing needs no parsing.
@@ -156,6 +159,12 @@ impl FromStr for PartialDate {
 
     fn from_str(text: &str) -> Result<Self, InvalidDate> {
         text.to_owned().try_into()
+    }
+}
+
+impl Serialize for PartialDate {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.text)
     }
 }
 

@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Longest [`Name`], in bytes: room for every identifier CDISC has, and short enough to be indexed.
 pub const MAX_NAME_BYTES: usize = 200;
@@ -21,7 +21,7 @@ pub struct InvalidText(&'static str);
 macro_rules! text_type {
     ($(#[$doc:meta])* $name:ident, $is_valid:path, $should_be:literal, $example:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema), schema(value_type = String, example = $example))]
         #[serde(try_from = "String")]
         pub struct $name(String);
@@ -46,6 +46,12 @@ macro_rules! text_type {
 
             fn from_str(text: &str) -> Result<Self, InvalidText> {
                 text.to_owned().try_into()
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

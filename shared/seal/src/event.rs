@@ -6,12 +6,14 @@ use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-use crate::canonical::{MAX_INTEGER, integer, write_string};
+use crate::canonical::{self, MAX_DEPTH, MAX_INTEGER, integer, write_string};
 use crate::encoding::decimal;
 use crate::hash::{Hash, LEAF, Sha3, TreeHash};
 use crate::lanes::Messages;
 use crate::refused::{At, Code, Refused, Result, ensure};
 use crate::time::Timestamp;
+
+mod flat;
 
 /// The largest integer that a header attribute may be: CloudEvents integers have 32 bits, and none is negative here.
 pub const MAX_ATTRIBUTE: u32 = i32::MAX as u32;
@@ -110,6 +112,12 @@ pub struct Header {
 }
 
 impl Header {
+    /// Reads and checks the bytes of a header: what [`parse`](Self::parse) makes of the JSON that they are.
+    pub fn read(text: &[u8]) -> Result<Self> {
+        // What is no header is read again, to say why.
+        flat::read(text).map_or_else(|| Self::parse(&canonical::parse(text, MAX_DEPTH)?), Ok)
+    }
+
     /// Reads and checks a header.
     pub fn parse(value: &Value) -> Result<Self> {
         let map = value.as_object().ok_or_else(|| Refused::new(Code::NotAnObject))?;

@@ -67,7 +67,7 @@ pub(crate) fn encode_hex(bytes: &[u8]) -> String {
 
 impl fmt::Display for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.hex().iter().try_for_each(|digit| fmt::Write::write_char(f, char::from(*digit)))
+        f.write_str(str::from_utf8(&self.hex()).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -24,6 +24,24 @@ use trialseal_seal::tiles::{LogPath, decode_bundle, encode_bundle};
 use trialseal_seal::time::Timestamp;
 
 /// JSON values that the format allows, as data or part of it.
+/// A header with every attribute, one that is escaped and one that is not listed among them.
+const HEADER: &str = concat!(
+    r#"{"actor":"person \"1\"","actorrole":"investigator","afterseal":"7.0000000000000000000000000000000000000000000000000"#,
+    r#"000000000000000","causationid":"c","correlationid":"d","datacontenttype":"application/json","dataroot":"1111111111"#,
+    r#"111111111111111111111111111111111111111111111111111111","dataschema":"urn:trialseal:data.recorded:1","id":"019b76"#,
+    r#"da-abe8-79c3-bf62-c66415e96cb7","organisation":"Clinic","source":"ledger.example.org/main","specversion":"1.0","#,
+    r#""streamseq":3,"subject":"participant/00000000-0000-0000-0000-000000000001","time":"2026-01-02T03:04:05.000006Z","#,
+    r#""trial":"T-1","trialseq":9,"type":"data.recorded"}"#,
+);
+
+#[test]
+fn a_whole_header_is_read_from_bytes() {
+    let header = Header::read(HEADER.as_bytes()).expect("header");
+    assert_eq!(header.canonical(), HEADER.as_bytes());
+    assert_eq!((header.actor.as_str(), header.trialseq), ("person \"1\"", 9));
+    assert_eq!(header.extra["organisation"], Attribute::Text("Clinic".into()));
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let integer = -9_007_199_254_740_991_i64..=9_007_199_254_740_991;
     let scalar = prop_oneof![
@@ -177,7 +195,19 @@ proptest! {
         let canonical = header.canonical();
         prop_assert_eq!(&canonical, &to_vec(&header.to_value()));
         let value = parse(&canonical, MAX_DEPTH).expect("strict");
-        prop_assert_eq!(Header::parse(&value).expect("header"), header);
+        prop_assert_eq!(&Header::parse(&value).expect("header"), &header);
+        prop_assert_eq!(Header::read(&canonical).expect("header"), header);
+    }
+
+    #[test]
+    fn a_header_is_read_from_bytes_as_from_json(at in any::<prop::sample::Index>(), byte in any::<u8>(), more in 0..4_usize) {
+        let mut text = HEADER.to_owned().into_bytes();
+        let at = at.index(text.len());
+        text[at] = byte;
+        let member = [r#""actor":"somebody","#, r#""more":1,"#, r#""more":-1,"#, ""][more];
+        text.splice(1..1, member.bytes());
+        let by_tree = parse(&text, MAX_DEPTH).and_then(|value| Header::parse(&value));
+        prop_assert_eq!(Header::read(&text), by_tree);
     }
 
     #[test]

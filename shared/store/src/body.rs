@@ -3,12 +3,16 @@
 //! Plaintext is the 32 bytes of the secret followed by the canonical JSON of the data. The event's id is bound as
 //! associated data (the vault adds ledger and key id), so a body cannot be moved to another event unnoticed.
 
+use std::fmt;
+use std::sync::Arc;
+
 use serde_json::Value;
 use trialseal_record::ids::Scope;
 use trialseal_seal::canonical;
 use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::event::Header;
 use trialseal_vault::{DataKey, Vault, VaultError};
+use zeroize::Zeroizing;
 
 use crate::error::StoreError;
 use crate::rows::EventRow;
@@ -46,7 +50,7 @@ pub enum BodyError {
 /// # Errors
 /// [`VaultError`] where the cipher refuses (plaintext over its limit).
 pub fn seal(key: &DataKey, event: &str, secret: &Secret, data: &[u8]) -> Result<Vec<u8>, VaultError> {
-    let mut plain = zeroize::Zeroizing::new(Vec::with_capacity(SECRET_LENGTH + data.len()));
+    let mut plain = Zeroizing::new(Vec::with_capacity(SECRET_LENGTH + data.len()));
     plain.extend_from_slice(secret.as_bytes());
     plain.extend_from_slice(data);
     key.seal(event.as_bytes(), &plain)
@@ -59,27 +63,67 @@ pub fn seal(key: &DataKey, event: &str, secret: &Secret, data: &[u8]) -> Result<
 /// # Errors
 /// [`BodyError::Damaged`] naming the event, or [`BodyError::Vault`] where keys cannot be had.
 pub async fn open(vault: &Vault, row: &EventRow, header: &Header) -> Result<Body, BodyError> {
-    let damaged = |what: &str| StoreError::DamagedEvent {
-        trial: row.trial.clone(),
-        trialseq: row.trialseq,
-        what: what.into(),
-    };
-    let Some(key) = vault.key(row.key).await? else {
-        // Where the scope still has its key, nothing was erased: the row names another one.
-        let named_wrongly = vault.has_key(&Scope::of(&row.trial, row.stream)).await?;
-        return if named_wrongly {
-            Err(damaged("it names a data key that is not there").into())
-        } else {
-            Ok(Body::Erased)
-        };
-    };
-    let plain = key
-        .open(header.id.as_bytes(), &row.body)
-        .map_err(|_| damaged("its body does not decrypt under its key"))?;
-    let (secret, data) =
-        plain.split_first_chunk::<SECRET_LENGTH>().ok_or_else(|| damaged("its body is too short"))?;
-    let data = canonical::parse_data(data).map_err(|_| damaged("its body is no canonical data"))?;
-    Ok(Body::Readable { secret: Secret::from_bytes(*secret), data })
+    let Some(key) = key_of(vault, row).await? else { return Ok(Body::Erased) };
+    let plain = Plain::open(&key, row, header)?;
+    let data = plain.parsed(row)?;
+    Ok(Body::Readable { secret: Secret::from_bytes(*plain.secret), data })
+}
+
+/// The data key of an event's body; `None` once it has been destroyed.
+///
+/// # Errors
+/// [`BodyError::Damaged`] where the row names a key that is not there, or [`BodyError::Vault`] where keys cannot be had.
+pub async fn key_of(vault: &Vault, row: &EventRow) -> Result<Option<Arc<DataKey>>, BodyError> {
+    let key = vault.key(row.key).await?;
+    // Where the scope still has its key, nothing was erased: the row names another one.
+    if key.is_none() && vault.has_key(&Scope::of(&row.trial, row.stream)).await? {
+        return Err(damaged(row, "it names a data key that is not there").into());
+    }
+    Ok(key)
+}
+
+/// A body that is decrypted and not read yet.
+pub struct Plain {
+    secret: Zeroizing<[u8; SECRET_LENGTH]>,
+    /// Secret and data.
+    bytes: Zeroizing<Vec<u8>>,
+}
+
+impl Plain {
+    /// Decrypts the body of an event whose header has been checked.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedEvent`] naming the event.
+    pub fn open(key: &DataKey, row: &EventRow, header: &Header) -> Result<Self, StoreError> {
+        let bytes = key
+            .open(header.id.as_bytes(), &row.body)
+            .map_err(|_| damaged(row, "its body does not decrypt under its key"))?;
+        let secret = bytes.first_chunk().ok_or_else(|| damaged(row, "its body is too short"))?;
+        Ok(Self { secret: Zeroizing::new(*secret), bytes })
+    }
+
+    /// The data: the canonical JSON of an object, as it was when the event was recorded.
+    pub fn data(&self) -> &[u8] {
+        self.bytes.get(SECRET_LENGTH..).unwrap_or_default()
+    }
+
+    /// The data, read strictly.
+    ///
+    /// # Errors
+    /// [`StoreError::DamagedEvent`] naming the event.
+    pub fn parsed(&self, row: &EventRow) -> Result<Value, StoreError> {
+        canonical::parse_data(self.data()).map_err(|_| damaged(row, "its body is no canonical data"))
+    }
+}
+
+impl fmt::Debug for Plain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Plain").finish_non_exhaustive()
+    }
+}
+
+fn damaged(row: &EventRow, what: &str) -> StoreError {
+    StoreError::DamagedEvent { trial: row.trial.clone(), trialseq: row.trialseq, what: what.into() }
 }
 
 /// Checks that an opened body is what the header commits to.
@@ -89,10 +133,6 @@ pub async fn open(vault: &Vault, row: &EventRow, header: &Header) -> Result<Body
 pub fn check(row: &EventRow, header: &Header, secret: &Secret, data: &Value) -> Result<(), StoreError> {
     match dataroot(secret, data) {
         Ok(root) if root == header.dataroot => Ok(()),
-        _ => Err(StoreError::DamagedEvent {
-            trial: row.trial.clone(),
-            trialseq: row.trialseq,
-            what: "its data do not give its dataroot".into(),
-        }),
+        _ => Err(damaged(row, "its data do not give its dataroot")),
     }
 }

@@ -1,8 +1,9 @@
 //! AES-256-GCM (NIST SP 800-38D) with random nonces, and how its associated data is put together.
 
-use aes_gcm::aead::{Aead, KeyInit, Payload};
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::aead::{Aead, AeadInOut, KeyInit, Payload};
 use aes_gcm::{Aes256Gcm, Key, Nonce};
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 use crate::error::VaultError;
 use crate::random;
@@ -22,9 +23,19 @@ impl Cipher {
 
     /// `nonce ‖ ciphertext ‖ tag` under a fresh random nonce.
     pub(crate) fn seal(&self, associated: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let nonce = *random::bytes::<NONCE_BYTES>()?;
-        let sealed = self.seal_with(&nonce, associated, plaintext)?;
-        Ok([&nonce[..], &sealed].concat())
+        let nonce = random::nonce()?;
+        let mut sealed = Vec::with_capacity(NONCE_BYTES + plaintext.len() + TAG_BYTES);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(plaintext);
+        let text = InOutBuf::from(&mut sealed[NONCE_BYTES..]);
+        match self.0.encrypt_inout_detached(&Nonce::from(nonce), associated, text) {
+            Ok(tag) => sealed.extend_from_slice(&tag),
+            Err(_) => {
+                sealed.zeroize();
+                return Err(VaultError::TooLong);
+            }
+        }
+        Ok(sealed)
     }
 
     /// Opens what [`Cipher::seal`] made.

@@ -1,6 +1,7 @@
 //! Current values with their history.
 
 use std::collections::BTreeMap;
+use std::mem;
 
 use serde::{Deserialize, Serialize};
 
@@ -170,35 +171,44 @@ impl DataView {
         self.collected_on.clone_from(&event.record.collected_on);
         for item in &event.record.items {
             let value = ImportedValue::Text(item.value.clone());
-            self.set(item.item_oid.as_str(), value, item.unit.clone(), Change::of(recorded));
+            self.set(item.item_oid.as_str(), value, item.unit.clone(), self.changed(recorded));
         }
     }
 
     fn correct(&mut self, event: &DataCorrected, recorded: &Recorded<'_>) {
-        let mut change = Change::of(recorded);
-        change.reason = Some(event.reason.clone());
-        change.source.clone_from(&event.source);
+        let why =
+            |change| Change { reason: Some(event.reason.clone()), source: event.source.clone(), ..change };
+        let changed = self.changed(recorded).map(why);
         let value = ImportedValue::Text(event.new.clone());
-        self.set(event.item_oid.as_str(), value, event.new_unit.clone(), change);
+        self.set(event.item_oid.as_str(), value, event.new_unit.clone(), changed);
     }
 
     fn import(&mut self, event: &DataImported, recorded: &Recorded<'_>) {
         self.exceptions.clone_from(&event.exceptions);
         for (column, value) in &event.record {
-            self.set(column, value.clone(), None, Change::of(recorded));
+            self.set(column, value.clone(), None, self.changed(recorded));
         }
     }
 
-    fn set(&mut self, name: &str, value: ImportedValue, unit: Option<Name>, change: Change) {
-        let changed = (change.trialseq != self.recorded.trialseq).then_some(change);
-        let history = match self.values.remove(name) {
-            Some(ValueView { value, unit, changed, mut history }) => {
-                history.push(EarlierValue { value, unit, changed });
-                history
+    /// What a value that comes by this event says of it: nothing where that is the place's first one.
+    fn changed(&self, recorded: &Recorded<'_>) -> Option<Change> {
+        (recorded.trialseq != self.recorded.trialseq).then(|| Change::of(recorded))
+    }
+
+    fn set(&mut self, name: &str, value: ImportedValue, unit: Option<Name>, changed: Option<Change>) {
+        match self.values.get_mut(name) {
+            Some(view) => {
+                view.history.push(EarlierValue {
+                    value: mem::replace(&mut view.value, value),
+                    unit: mem::replace(&mut view.unit, unit),
+                    changed: mem::replace(&mut view.changed, changed),
+                });
             }
-            None => Vec::new(),
-        };
-        self.values.insert(name.to_owned(), ValueView { value, unit, changed, history });
+            None => {
+                let view = ValueView { value, unit, changed, history: Vec::new() };
+                self.values.insert(name.to_owned(), view);
+            }
+        }
     }
 }
 

@@ -119,26 +119,26 @@ impl ParticipantView {
         self.participant = recorded.subject.as_participant();
         self.events += 1;
         recorded.time.clone_into(&mut self.last_recorded);
-        match event.clone() {
+        match event {
             Event::ParticipantScreened(event) => {
-                self.subject_number = Some(event.subject_number);
+                self.subject_number = Some(event.subject_number.clone());
                 self.site = event.site;
-                self.site_number = event.site_number;
+                self.site_number.clone_from(&event.site_number);
                 self.import = event.import;
-                self.screened_on = event.screened_on;
+                self.screened_on.clone_from(&event.screened_on);
             }
             Event::ParticipantEnrolled(event) => {
                 self.status = ParticipantStatus::Enrolled;
                 self.enrolled_on = Some(event.enrolled_on);
             }
             Event::ParticipantScreenFailed(event) => {
-                self.end(ParticipantStatus::ScreenFailed, event.on, event.reason);
+                self.end(ParticipantStatus::ScreenFailed, event.on, event.reason.clone());
             }
             Event::ParticipantDiscontinued(event) => {
-                self.end(ParticipantStatus::Discontinued, event.on, event.reason);
+                self.end(ParticipantStatus::Discontinued, event.on, event.reason.clone());
             }
             Event::ParticipantCompleted(event) => {
-                self.end(ParticipantStatus::Completed, event.on, event.reason);
+                self.end(ParticipantStatus::Completed, event.on, event.reason.clone());
             }
             // A form of an earlier day that is entered later does not take the place of the one signed last.
             Event::ConsentSigned(event)
@@ -147,19 +147,19 @@ impl ParticipantView {
                 self.consent = Some(ConsentView {
                     trialseq: recorded.trialseq,
                     recorded: recorded.time.to_owned(),
-                    version: event.consent_version,
-                    language: event.language,
+                    version: event.consent_version.clone(),
+                    language: event.language.clone(),
                     signed_on: event.signed_on,
-                    sharing: event.sharing,
+                    sharing: event.sharing.clone(),
                 });
             }
             Event::ConsentWithdrawn(event) => self.withdrawals.push(WithdrawalView {
                 trialseq: recorded.trialseq,
                 recorded: recorded.time.to_owned(),
-                scope: event.scope,
+                scope: event.scope.clone(),
                 withdrawn_on: event.withdrawn_on,
             }),
-            event => self.count(&event),
+            event => self.count(event),
         }
     }
 

@@ -25,7 +25,12 @@ fn every_type_and_version_is_read_and_the_present_one_is_written_back_the_same()
             let event = Event::from_stored(kind, version, data.clone()).unwrap();
             assert_eq!((event.kind(), event.schema_version()), (kind, present));
             let written = event.to_data().unwrap();
-            assert_eq!(Event::from_stored(kind, present, written.clone()), Ok(event));
+            assert_eq!(Event::from_stored(kind, present, written.clone()), Ok(event.clone()));
+            let text = written.to_string();
+            assert_eq!(Event::from_present_text(kind, present, text.as_bytes()), Some(event));
+            for (version, text) in [(present + 1, &*text), (present, "[]"), (present, &text[1..])] {
+                assert_eq!(Event::from_present_text(kind, version, text.as_bytes()), None);
+            }
             if version == present {
                 assert_eq!(written, data, "{kind}");
             }
