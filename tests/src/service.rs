@@ -210,6 +210,11 @@ impl Service {
         self.program(arguments).output().unwrap()
     }
 
+    /// Begins a subcommand of `trialseal` on the service's ledger, whose output goes nowhere.
+    pub fn begin(&self, arguments: &[&str]) -> Child {
+        self.program(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    }
+
     /// The number of the service's process.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("the service runs").id()

@@ -1,14 +1,16 @@
 //! Events as they are read for folding: checked, decrypted, parsed.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use trialseal_record::event::Event;
 use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_record::view::Recorded;
 use trialseal_seal::event::{Attribute, Header};
-use trialseal_store::body::{self, Body};
+use trialseal_store::body::{self, Plain};
 use trialseal_store::{EventRow, StoreError};
 use trialseal_vault::{DataKey, Vault};
+use uuid::Uuid;
 
 use crate::error::ProjectorError;
 
@@ -23,25 +25,35 @@ pub(crate) struct Decoded {
 }
 
 impl Decoded {
-    /// The cipher vouches that the body is the one that was recorded for this event id; the commitment to the data is
+    /// Reads a page of events, which follow each other.
+    ///
+    /// The cipher vouches that a body is the one that was recorded for this event id; the commitment to the data is
     /// checked where data are handed out with their proof.
-    pub(crate) async fn read(vault: &Vault, row: &EventRow) -> Result<Self, ProjectorError> {
-        let header = row.checked_header()?;
-        let readable = match (body::open(vault, row, &header).await?, vault.key(row.key).await?) {
-            (Body::Readable { data, .. }, Some(key)) => {
-                let unreadable = |why| ProjectorError::Unreadable {
-                    trial: row.trial.clone(),
-                    trialseq: row.trialseq,
-                    why,
-                };
-                let event = Event::from_stored(&header.kind, schema_version(row, &header)?, data)
-                    .map_err(unreadable)?;
+    pub(crate) async fn read_all(vault: &Vault, rows: Vec<EventRow>) -> Result<Vec<Self>, ProjectorError> {
+        let headers = EventRow::checked_headers(&rows)?;
+        let mut keys: HashMap<Uuid, Option<Arc<DataKey>>> = HashMap::new();
+        let mut events = Vec::with_capacity(rows.len());
+        for (row, header) in rows.into_iter().zip(headers) {
+            let key = match keys.get(&row.key) {
+                Some(key) => key.clone(),
+                None => keys.entry(row.key).insert_entry(body::key_of(vault, &row).await?).get().clone(),
+            };
+            events.push(Self::read(row, header, key)?);
+            tokio::task::consume_budget().await;
+        }
+        Ok(events)
+    }
+
+    fn read(row: EventRow, header: Header, key: Option<Arc<DataKey>>) -> Result<Self, ProjectorError> {
+        let readable = match key {
+            Some(key) => {
+                let event = event(&Plain::open(&key, &row, &header)?, &row, &header)?;
                 Some((key, event))
             }
-            _ => None,
+            None => None,
         };
         let time = header.time.to_string();
-        Ok(Self { trial: row.trial.clone(), stream: row.stream, readable, header, time })
+        Ok(Self { trial: row.trial, stream: row.stream, readable, header, time })
     }
 
     pub(crate) fn recorded(&self) -> Recorded<'_> {
@@ -62,6 +74,19 @@ impl Decoded {
             event: self.readable.as_ref().map(|(_, event)| event),
         }
     }
+}
+
+fn event(plain: &Plain, row: &EventRow, header: &Header) -> Result<Event, ProjectorError> {
+    let version = schema_version(row, header)?;
+    if let Some(event) = Event::from_present_text(&header.kind, version, plain.data()) {
+        return Ok(event);
+    }
+    // An older version, or nothing that can be read: then this says why.
+    Event::from_stored(&header.kind, version, plain.parsed(row)?).map_err(|why| ProjectorError::Unreadable {
+        trial: row.trial.clone(),
+        trialseq: row.trialseq,
+        why,
+    })
 }
 
 /// The number at the end of `dataschema`.

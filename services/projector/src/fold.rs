@@ -1,13 +1,14 @@
 //! From a batch of events to the documents that it changes.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use trialseal_record::Name;
-use trialseal_record::event::Event;
-use trialseal_record::ids::{Scope, TrialId};
+use trialseal_record::event::{DataRecorded, Event};
+use trialseal_record::ids::{ParticipantId, Scope, TrialId};
 use trialseal_record::view::{DataView, Overview, ParticipantView, Place, Recorded, TimelineEntry, View};
+use trialseal_seal::hash::Hash;
 use trialseal_store::{Doc, Models, docs};
 use trialseal_vault::{DataKey, Vault};
 use zeroize::Zeroizing;
@@ -22,8 +23,14 @@ pub(crate) trait Fold: View {
     /// Whether documents are about the trial as a whole, whoever the event is about.
     const OF_TRIAL: bool = false;
 
-    /// The id of the document that an event goes into, if it goes into one.
-    fn doc_id(event: &Decoded, vault: &Vault) -> Option<String>;
+    /// What tells the documents of a trial apart.
+    type Place: std::hash::Hash + Eq + Send;
+
+    /// The place of the document that an event goes into, if it goes into one.
+    fn place(event: &Decoded, vault: &Vault) -> Option<Self::Place>;
+
+    /// The id of the document at a place.
+    fn doc_id(place: &Self::Place) -> String;
 
     /// Folds an event into its document, or into a new one.
     fn fold(document: Option<Self>, recorded: &Recorded<'_>) -> Option<Self>;
@@ -32,8 +39,14 @@ pub(crate) trait Fold: View {
 impl Fold for Overview {
     const OF_TRIAL: bool = true;
 
-    fn doc_id(_: &Decoded, _: &Vault) -> Option<String> {
-        Some(String::new())
+    type Place = ();
+
+    fn place(_: &Decoded, _: &Vault) -> Option<()> {
+        Some(())
+    }
+
+    fn doc_id((): &()) -> String {
+        String::new()
     }
 
     fn fold(document: Option<Self>, recorded: &Recorded<'_>) -> Option<Self> {
@@ -44,8 +57,14 @@ impl Fold for Overview {
 }
 
 impl Fold for ParticipantView {
-    fn doc_id(event: &Decoded, _: &Vault) -> Option<String> {
-        event.stream.as_participant().map(|participant| participant.to_string())
+    type Place = ParticipantId;
+
+    fn place(event: &Decoded, _: &Vault) -> Option<ParticipantId> {
+        event.stream.as_participant()
+    }
+
+    fn doc_id(participant: &ParticipantId) -> String {
+        participant.to_string()
     }
 
     fn fold(document: Option<Self>, recorded: &Recorded<'_>) -> Option<Self> {
@@ -58,8 +77,14 @@ impl Fold for ParticipantView {
 impl Fold for TimelineEntry {
     const GROWS: bool = false;
 
-    fn doc_id(event: &Decoded, _: &Vault) -> Option<String> {
-        Some(Self::doc_id(event.stream.as_participant()?, event.recorded().streamseq))
+    type Place = (ParticipantId, u64);
+
+    fn place(event: &Decoded, _: &Vault) -> Option<Self::Place> {
+        Some((event.stream.as_participant()?, event.recorded().streamseq))
+    }
+
+    fn doc_id((participant, streamseq): &Self::Place) -> String {
+        Self::doc_id(*participant, *streamseq)
     }
 
     fn fold(_: Option<Self>, recorded: &Recorded<'_>) -> Option<Self> {
@@ -68,9 +93,11 @@ impl Fold for TimelineEntry {
 }
 
 impl Fold for DataView {
+    type Place = String;
+
     /// `<participant, or _>/<place>`. Rows of files are listed in their order; the place of an item group is a keyed
     /// digest, since ids are not encrypted.
-    fn doc_id(event: &Decoded, vault: &Vault) -> Option<String> {
+    fn place(event: &Decoded, vault: &Vault) -> Option<String> {
         let (_, content) = event.readable.as_ref()?;
         let whose = event
             .stream
@@ -79,38 +106,45 @@ impl Fold for DataView {
         Some(format!("{whose}/{}", place_id(content, &whose, event, vault)?))
     }
 
+    fn doc_id(id: &String) -> String {
+        id.clone()
+    }
+
     fn fold(document: Option<Self>, recorded: &Recorded<'_>) -> Option<Self> {
-        let place = recorded.event.and_then(Place::of)?;
-        let mut data = document.unwrap_or_else(|| Self::new(place, recorded));
+        let mut data = match document {
+            Some(data) => data,
+            None => Self::new(recorded.event.and_then(Place::of)?, recorded),
+        };
         data.apply(recorded);
         Some(data)
     }
 }
 
 fn place_id(content: &Event, whose: &str, event: &Decoded, vault: &Vault) -> Option<String> {
-    match Place::of(content)? {
-        Place::File { import, row, .. } => Some(format!("file/{import}/{row:012}")),
-        Place::Form { visit, form, item_group, repeat } => {
-            let visit = visit.as_ref().map(Name::as_str);
-            let repeat = repeat.map(|repeat| repeat.to_string());
-            let parts = [
-                "read-model/data",
-                event.trial.as_str(),
-                whose,
-                visit.unwrap_or_default(),
-                form.as_str(),
-                item_group.as_str(),
-                repeat.as_deref().unwrap_or_default(),
-            ];
-            let digest = vault.digest(&parts.map(str::as_bytes));
-            Some(digest.iter().take(16).fold(String::from("form/"), |mut id, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(id, "{byte:02x}");
-                id
-            }))
+    let (visit, form, item_group, repeat) = match content {
+        Event::DataImported(row) => return Some(format!("file/{}/{:012}", row.import, row.row)),
+        Event::DataRecorded(DataRecorded { record, .. }) => {
+            (&record.visit, &record.form, &record.item_group, record.repeat)
         }
-    }
+        Event::DataCorrected(event) => (&event.visit, &event.form, &event.item_group, event.repeat),
+        _ => return None,
+    };
+    let repeat = repeat.map(|repeat| repeat.to_string());
+    let parts = [
+        "read-model/data",
+        event.trial.as_str(),
+        whose,
+        visit.as_ref().map(Name::as_str).unwrap_or_default(),
+        form.as_str(),
+        item_group.as_str(),
+        repeat.as_deref().unwrap_or_default(),
+    ];
+    let digest = Hash::from_bytes(vault.digest(&parts.map(str::as_bytes))).to_string();
+    Some(format!("form/{}", digest.get(..32)?))
 }
+
+/// Bytes of a document as JSON that need no more room than is made at first; larger ones make their own.
+const JSON_BYTES: usize = 16 << 10;
 
 /// A document under way, with the key it is to be encrypted under.
 struct Sheet<V> {
@@ -120,35 +154,60 @@ struct Sheet<V> {
     document: Option<V>,
 }
 
-/// The documents of one generation that change by these events, sealed.
+/// The documents of one generation that change by these events, sealed. However many of the events go into a document,
+/// it is read and sealed once; and one is finished before the next is begun, so that few of them take room at a time.
 pub(crate) async fn fold<V: Fold>(
     vault: &Vault,
     models: &dyn Models,
     generation: u32,
     events: &[Decoded],
 ) -> Result<Vec<Doc>, ProjectorError> {
-    let mut sheets: Vec<Sheet<V>> = Vec::new();
-    let mut places = HashMap::new();
-    let mut steps = Vec::new();
-    for event in events {
-        let Some(id) = V::doc_id(event, vault) else { continue };
-        let Some(key) = key_of::<V>(vault, event).await? else { continue };
-        let trial = event.trial.clone();
-        let place = *places.entry((trial.clone(), id.clone())).or_insert(sheets.len());
-        if place == sheets.len() {
-            sheets.push(Sheet { trial, id, key, document: None });
-        }
-        steps.push((place, event));
-    }
+    let (mut sheets, mut steps) = distribute::<V>(vault, events).await?;
     if V::GROWS {
         load(vault, models, generation, &mut sheets).await?;
     }
-    for (place, event) in steps {
-        if let Some(sheet) = sheets.get_mut(place) {
-            sheet.document = V::fold(sheet.document.take(), &event.recorded());
+    // The sort is stable: the events of a document keep their order.
+    steps.sort_by_key(|(sheet, _)| *sheet);
+    let mut steps = steps.into_iter().peekable();
+    let mut json = Zeroizing::new(Vec::with_capacity(JSON_BYTES));
+    let mut docs = Vec::with_capacity(sheets.len());
+    for (number, sheet) in sheets.into_iter().enumerate() {
+        let mut document = sheet.document;
+        while let Some((_, event)) = steps.next_if(|(of, _)| *of == number) {
+            document = V::fold(document, &event.recorded());
         }
+        let Some(document) = document else { continue };
+        json.clear();
+        serde_json::to_writer(&mut *json, &document).map_err(|_| ProjectorError::OtherForm(V::MODEL))?;
+        docs.push(docs::seal(&sheet.key, V::MODEL, &sheet.trial, &sheet.id, &json)?);
     }
-    sheets.iter().filter_map(|sheet| sheet.document.as_ref().map(|document| seal(sheet, document))).collect()
+    Ok(docs)
+}
+
+/// A sheet for each document that these events go into, and each event with the number of its sheet.
+async fn distribute<'a, V: Fold>(
+    vault: &Vault,
+    events: &'a [Decoded],
+) -> Result<(Vec<Sheet<V>>, Vec<(usize, &'a Decoded)>), ProjectorError> {
+    let mut sheets = Vec::new();
+    let mut places = HashMap::new();
+    let mut steps = Vec::with_capacity(events.len());
+    for event in events.iter().filter(|event| V::OF_TRIAL || event.readable.is_some()) {
+        let Some(place) = V::place(event, vault) else { continue };
+        let found = match places.entry((&event.trial, place)) {
+            Entry::Occupied(sheet) => {
+                steps.push((*sheet.get(), event));
+                continue;
+            }
+            Entry::Vacant(found) => found,
+        };
+        let Some(key) = key_of::<V>(vault, event).await? else { continue };
+        let id = V::doc_id(&found.key().1);
+        steps.push((sheets.len(), event));
+        found.insert(sheets.len());
+        sheets.push(Sheet { trial: event.trial.clone(), id, key, document: None });
+    }
+    Ok((sheets, steps))
 }
 
 /// The key that an event's document is encrypted under; `None` once it has been destroyed. A participant's key is never
@@ -176,10 +235,4 @@ async fn load<V: Fold>(
         }
     }
     Ok(())
-}
-
-fn seal<V: Fold>(sheet: &Sheet<V>, document: &V) -> Result<Doc, ProjectorError> {
-    let json =
-        serde_json::to_vec(document).map(Zeroizing::new).map_err(|_| ProjectorError::OtherForm(V::MODEL))?;
-    Ok(docs::seal(&sheet.key, V::MODEL, &sheet.trial, &sheet.id, &json)?)
 }

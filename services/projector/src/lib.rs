@@ -11,14 +11,17 @@
 //! To add a model: a [`View`](trialseal_record::view::View) in `trialseal_record::view`, a `Fold` of it in
 //! `fold.rs`, a line in [`Model`].
 
+mod batch;
 mod decoded;
 mod error;
 mod fold;
 mod model;
 mod projector;
+mod rebuild;
 #[cfg(test)]
 mod tests;
 
+pub use batch::Batch;
 pub use error::ProjectorError;
 pub use model::Model;
 pub use projector::{ModelStatus, Projector, ProjectorParts};

@@ -5,18 +5,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use trialseal_record::view::{DataView, Overview, ParticipantView, TimelineEntry};
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_store::{Events, ModelRow, Models, Progress, StoreError};
 use trialseal_vault::Vault;
 
-use crate::decoded::Decoded;
+use crate::batch::Batch;
 use crate::error::ProjectorError;
-use crate::fold::fold;
 use crate::model::Model;
 
-/// Events in one transaction: enough that a commit is cheap per event, few enough to hold in memory decrypted.
-const BATCH_EVENTS: u32 = 4_000;
 /// How long to wait for news when nothing signals it, as in a process of its own.
 const POLL: Duration = Duration::from_millis(500);
 /// How long to wait at least after a pass while events are being recorded: each pass costs a fixed number of questions
@@ -54,21 +50,14 @@ pub struct ModelStatus {
 
 /// Keeps the read models up with the record.
 pub struct Projector {
-    parts: ProjectorParts,
+    pub(crate) parts: Arc<ProjectorParts>,
     status: Mutex<BTreeMap<&'static str, ModelStatus>>,
-}
-
-/// The events read last. Models that stand at the same position share them.
-#[derive(Default)]
-struct Batch {
-    from: u64,
-    events: Vec<Decoded>,
 }
 
 impl Projector {
     /// A projector that has not begun.
     pub fn new(parts: ProjectorParts) -> Self {
-        Self { parts, status: Mutex::default() }
+        Self { parts: Arc::new(parts), status: Mutex::default() }
     }
 
     /// How each model stood when it was last looked at, by name.
@@ -125,7 +114,10 @@ impl Projector {
 
     async fn step_model(&self, model: Model, batch: &mut Batch) -> Result<bool, ProjectorError> {
         let standing = self.active(model).await?;
-        let position = self.fold_batch(model, standing.generation, standing.position, batch).await?;
+        if batch.is_empty() || batch.from() != standing.position {
+            *batch = self.read(standing.position).await?;
+        }
+        let position = batch.fold_into(&self.parts, model, standing.generation).await?;
         let recorded = self.parts.events.head().await?.position;
         let lag_events = recorded.saturating_sub(position);
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; positions stay far below 2^52")]
@@ -134,27 +126,8 @@ impl Projector {
         Ok(lag_events > 0)
     }
 
-    /// Makes a new generation of a model from the first event on, and lets readers use it once it has caught up with
-    /// the one they use now. They notice nothing meanwhile.
-    ///
-    /// A crash in between leaves the unfinished generation unused; the next rebuild drops it.
-    ///
-    /// # Errors
-    /// [`ProjectorError`]; a [`StoreError::Overtaken`] in it means that another rebuild has finished first.
-    pub async fn rebuild(&self, model: Model) -> Result<(), ProjectorError> {
-        self.active(model).await?;
-        let generation = self.parts.models.new_generation(model.name()).await?;
-        let mut position = 0;
-        loop {
-            position = self.fold_batch(model, generation, position, &mut Batch::default()).await?;
-            if position >= self.active(model).await?.position {
-                return Ok(self.parts.models.activate(model.name(), generation).await?);
-            }
-        }
-    }
-
     /// The generation that readers use; the first one is made here.
-    async fn active(&self, model: Model) -> Result<ModelRow, ProjectorError> {
+    pub(crate) async fn active(&self, model: Model) -> Result<ModelRow, ProjectorError> {
         let active = |rows: Vec<ModelRow>| rows.into_iter().find(|row| row.active);
         if let Some(row) = active(self.parts.models.generations(model.name()).await?) {
             return Ok(row);
@@ -166,47 +139,12 @@ impl Projector {
         })?)
     }
 
-    /// Folds the events from `position` on, one batch of them; answers the position after them.
-    async fn fold_batch(
-        &self,
-        model: Model,
-        generation: u32,
-        position: u64,
-        batch: &mut Batch,
-    ) -> Result<u64, ProjectorError> {
-        if batch.events.is_empty() || batch.from != position {
-            *batch = self.read(position).await?;
-        }
-        let events = &batch.events;
-        if events.is_empty() {
-            return Ok(position);
-        }
-        let (vault, models) = (self.parts.vault.as_ref(), self.parts.models.as_ref());
-        let docs = match model {
-            Model::Overview => fold::<Overview>(vault, models, generation, events).await?,
-            Model::Participants => fold::<ParticipantView>(vault, models, generation, events).await?,
-            Model::Timeline => fold::<TimelineEntry>(vault, models, generation, events).await?,
-            Model::Data => fold::<DataView>(vault, models, generation, events).await?,
-        };
-        let next = position + events.len() as u64;
-        let mut tx = models.begin_model(model.name(), generation, position).await?;
-        tx.put(&docs).await?;
-        // A crash before the commit leaves documents and checkpoint as they were; after it, both have moved.
-        tx.commit(next).await?;
-        Ok(next)
-    }
-
-    async fn read(&self, from: u64) -> Result<Batch, ProjectorError> {
-        let rows = self.parts.events.since_position(from, BATCH_EVENTS).await?;
-        let mut events = Vec::with_capacity(rows.len());
-        for (row, position) in rows.iter().zip(from..) {
-            if row.position != position {
-                return Err(StoreError::Damaged(format!("event {position} of the ledger is missing")).into());
-            }
-            events.push(Decoded::read(&self.parts.vault, row).await?);
-            tokio::task::consume_budget().await;
-        }
-        Ok(Batch { from, events })
+    /// Reads events as they are read for folding: checked, decrypted, parsed.
+    ///
+    /// # Errors
+    /// [`ProjectorError`]; what is damaged is named.
+    pub async fn read(&self, from: u64) -> Result<Batch, ProjectorError> {
+        Batch::read(&self.parts, from).await
     }
 
     fn note(&self, model: Model, change: impl FnOnce(&mut ModelStatus)) {

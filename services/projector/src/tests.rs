@@ -13,7 +13,7 @@ use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::time::Timestamp;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
-    Append, EventRow, Events, LeafRow, LedgerHead, Models, NewEvent, Progress, Result, Writer,
+    Append, EventRow, Events, LeafRow, LedgerHead, Models, NewEvent, Progress, Result, StoreError, Writer,
     WriterSettings, body, docs,
 };
 use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, Vault, WrappedKey};
@@ -156,6 +156,15 @@ impl Given {
         }
     }
 
+    /// Rows of another file, of the first participant.
+    async fn record_more(&self, rows: usize) {
+        let (import, one) = (ImportId(self.ids.uuid_v7(1)), StreamId::participant(participant(1)));
+        for row in 0..rows {
+            let data = json!({"import": import, "dataset": "VS", "row": row, "record": {"VSSTRESN": "1.0"}});
+            self.append(vec![self.event(one, "data.imported", data).await]).await;
+        }
+    }
+
     fn projector(&self) -> Projector {
         self.projector_over(Arc::clone(&self.store) as _)
     }
@@ -242,7 +251,7 @@ async fn a_rebuilt_model_is_equal_and_in_use() {
     let before = given.readable().await;
     for model in Model::ALL {
         let old = given.generation(model).await;
-        projector.rebuild(model).await.unwrap();
+        projector.rebuild(&[model]).await.unwrap();
         assert_eq!(given.generation(model).await, old + 1);
         assert_eq!(given.store.generations(model.name()).await.unwrap().len(), 1);
     }
@@ -263,6 +272,57 @@ async fn a_rebuilt_model_is_equal_and_in_use() {
 }
 
 #[tokio::test]
+async fn a_rebuild_begins_anew_where_another_was_left() {
+    let given = Given::ledger().await;
+    given.record(40).await;
+    let projector = given.catch_up().await;
+    let before = given.readable().await;
+    // As a rebuild by other software leaves it that is killed in the middle.
+    let left = given.store.new_generation("data").await.unwrap();
+    let mut tx = given.store.begin_model("data", left, 0).await.unwrap();
+    let key = given.vault.key_of(&Scope::Trial(trial())).await.unwrap();
+    tx.put(&[docs::seal(&key, "data", &trial(), "_/file/x", b"{}").unwrap()]).await.unwrap();
+    tx.commit(7).await.unwrap();
+    assert_eq!(given.readable().await, before);
+
+    projector.rebuild(&Model::ALL).await.unwrap();
+    assert_eq!(given.readable().await, before);
+    for model in Model::ALL {
+        assert_eq!(given.store.generations(model.name()).await.unwrap().len(), 1);
+    }
+    let gone = given.store.begin_model("data", left, 7).await.err();
+    assert!(matches!(gone, Some(StoreError::Overtaken(_))), "what was left is still there");
+}
+
+#[tokio::test]
+async fn a_rebuild_waits_for_what_readers_have_seen() {
+    let given = Given::ledger().await;
+    given.record(10).await;
+    let projector = Arc::new(given.projector());
+    let readers_position = async || {
+        let rows = given.store.generations("data").await.unwrap();
+        rows.iter().find(|row| row.active).map_or(0, |row| row.position)
+    };
+    let mut seen = 0;
+    for _ in 0..5 {
+        let rebuild = tokio::spawn({
+            let projector = Arc::clone(&projector);
+            async move { projector.rebuild(&Model::ALL).await }
+        });
+        for _ in 0..30 {
+            given.record_more(1).await;
+            projector.step().await.unwrap();
+            let position = readers_position().await;
+            assert!(position >= seen, "readers are taken back from {seen} to {position}");
+            seen = position;
+        }
+        rebuild.await.unwrap().unwrap();
+    }
+    while projector.step().await.unwrap() {}
+    assert_eq!(readers_position().await, given.store.head().await.unwrap().position);
+}
+
+#[tokio::test]
 async fn what_is_destroyed_is_gone_from_the_models_and_stays_gone() {
     let given = Given::ledger().await;
     given.record(3).await;
@@ -274,9 +334,7 @@ async fn what_is_destroyed_is_gone_from_the_models_and_stays_gone() {
         before.keys().filter(|key| !after.contains_key(*key)).map(|(model, _)| *model).collect();
     assert_eq!(gone, BTreeSet::from(["data", "participants", "timeline"]));
     assert!(after.iter().all(|(key, document)| before[key] == *document));
-    for model in Model::ALL {
-        projector.rebuild(model).await.unwrap();
-    }
+    projector.rebuild(&Model::ALL).await.unwrap();
     assert_eq!(given.readable().await, after);
 }
 

@@ -75,7 +75,8 @@ impl Query {
             };
             let list = self.parts.models.list(V::MODEL, model.generation, trial, prefix, after, limit);
             let docs = list.await.map_err(problems::store)?;
-            if docs.is_empty() && !self.is_still(&model).await? {
+            // While a generation that was replaced is being removed, any of its documents may be missing.
+            if !self.is_still(&model).await? {
                 continue;
             }
             let next = docs.last().filter(|_| may_go_on(&docs, limit)).map(|doc| doc.id.clone());
@@ -118,7 +119,7 @@ impl Query {
         Ok(generations.into_iter().find(|row| row.active))
     }
 
-    /// Whether the generation that was read from is still the one in use, so that nothing found means nothing there.
+    /// Whether the generation that was read from is still the one in use, so that what was not found is not there.
     async fn is_still(&self, model: &ModelRow) -> Result<bool, Problem> {
         Ok(self.active(&model.model).await?.is_some_and(|active| active.generation == model.generation))
     }

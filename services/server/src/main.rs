@@ -192,8 +192,8 @@ async fn check(settings: &Settings) -> Result<ExitCode> {
 async fn rebuild(settings: &Settings) -> Result<ExitCode> {
     let ledger = Ledger::open(settings).await?;
     let projector = ledger.projector(Arc::default());
+    projector.rebuild(&Model::ALL).await?;
     for model in Model::ALL {
-        projector.rebuild(model).await?;
         println!("{} rebuilt", model.name());
     }
     Ok(ExitCode::SUCCESS)

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use sqlx::{query, query_as};
 use trialseal_record::ids::TrialId;
-use trialseal_store::columns::{self, signed};
+use trialseal_store::columns::{self, ModelColumns, signed};
 use trialseal_store::{Doc, ModelRow, ModelTx, Models, Result, StoreError};
 
 use crate::PostgresStore;
@@ -14,6 +14,9 @@ use crate::session::Session;
 
 /// Documents of a dropped generation that are removed in one statement, so that none runs for long.
 const DROPPED: i64 = 2_000;
+
+/// Documents that are put by one statement: its arguments are copied several times on their way.
+const PUT: usize = 500;
 
 /// A page of documents, as pages of events are made; `$until` may leave out what comes after a prefix.
 macro_rules! page {
@@ -60,9 +63,21 @@ impl Models for PostgresStore {
         columns::number(generation)
     }
 
-    async fn activate(&self, model: &str, generation: u32) -> Result<()> {
+    async fn activate(&self, model: &str, generation: u32) -> Result<bool> {
         let mut session = self.session().await?;
         session.begin().await?;
+        // Whoever folds waits for these locks, and then stands where this reads that they stand.
+        let rows = query_as(
+            "SELECT model, generation, position, active FROM read_model WHERE ledger = $1 AND model = $2
+             ORDER BY generation FOR UPDATE",
+        )
+        .bind(self.ledger)
+        .bind(model);
+        let rows: Vec<ModelColumns> = session.all(rows).await?;
+        let rows = rows.into_iter().map(columns::model).collect::<Result<Vec<_>>>()?;
+        if !columns::may_take_over(&rows, generation).ok_or_else(|| gone(model, generation))? {
+            return Ok(false);
+        }
         let drop = query("DELETE FROM read_model WHERE ledger = $1 AND model = $2 AND generation <> $3")
             .bind(self.ledger)
             .bind(model)
@@ -73,11 +88,18 @@ impl Models for PostgresStore {
                 .bind(self.ledger)
                 .bind(model)
                 .bind(i64::from(generation));
-        if session.execute(activate).await? == 0 {
-            return Err(gone(model, generation));
-        }
+        session.execute(activate).await?;
         session.commit().await?;
-        // A crash from here on leaves documents that no generation has; the next activation removes them.
+        // A crash from here on leaves documents that no generation has; the next rebuild removes them.
+        self.remove_orphans(model).await?;
+        Ok(true)
+    }
+
+    async fn drop_unused(&self, model: &str) -> Result<()> {
+        let drop = query("DELETE FROM read_model WHERE ledger = $1 AND model = $2 AND NOT active")
+            .bind(self.ledger)
+            .bind(model);
+        self.execute(drop).await?;
         self.remove_orphans(model).await
     }
 
@@ -207,6 +229,30 @@ struct Folding {
 impl ModelTx for Folding {
     async fn put(&mut self, docs: &[Doc]) -> Result<()> {
         self.whole = false;
+        for docs in docs.chunks(PUT) {
+            self.put_some(docs).await?;
+        }
+        self.whole = true;
+        Ok(())
+    }
+
+    async fn commit(mut self: Box<Self>, position: u64) -> Result<()> {
+        if !self.whole {
+            return Err(StoreError::Refused("a put of this transaction failed".into()));
+        }
+        let moved =
+            query("UPDATE read_model SET position = $4 WHERE ledger = $1 AND model = $2 AND generation = $3")
+                .bind(self.ledger)
+                .bind(self.model.as_str())
+                .bind(i64::from(self.generation))
+                .bind(signed(position)?);
+        self.session.execute(moved).await?;
+        self.session.commit().await
+    }
+}
+
+impl Folding {
+    async fn put_some(&mut self, docs: &[Doc]) -> Result<()> {
         // One statement can write a row only once; of two documents of one id the later counts.
         let docs: HashMap<_, _> =
             docs.iter().map(|doc| ((doc.trial.as_str(), doc.id.as_str()), doc)).collect();
@@ -224,22 +270,6 @@ impl ModelTx for Folding {
         .bind(each(&docs, |doc| doc.id.as_str()))
         .bind(each(&docs, |doc| doc.key))
         .bind(each(&docs, |doc| doc.body.as_slice()));
-        self.session.execute(put).await?;
-        self.whole = true;
-        Ok(())
-    }
-
-    async fn commit(mut self: Box<Self>, position: u64) -> Result<()> {
-        if !self.whole {
-            return Err(StoreError::Refused("a put of this transaction failed".into()));
-        }
-        let moved =
-            query("UPDATE read_model SET position = $4 WHERE ledger = $1 AND model = $2 AND generation = $3")
-                .bind(self.ledger)
-                .bind(self.model.as_str())
-                .bind(i64::from(self.generation))
-                .bind(signed(position)?);
-        self.session.execute(moved).await?;
-        self.session.commit().await
+        self.session.execute(put).await.map(|_| ())
     }
 }

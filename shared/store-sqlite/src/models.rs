@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 use trialseal_record::ids::TrialId;
-use trialseal_store::columns::{self, signed};
+use trialseal_store::columns::{self, ModelColumns, signed};
 use trialseal_store::{Doc, ModelRow, ModelTx, Models, Result, StoreError};
 
 use crate::SqliteStore;
@@ -62,8 +62,20 @@ impl Models for SqliteStore {
         columns::number(generation.map_err(failed)?)
     }
 
-    async fn activate(&self, model: &str, generation: u32) -> Result<()> {
+    async fn activate(&self, model: &str, generation: u32) -> Result<bool> {
         let mut tx = self.begin().await?;
+        let rows: Vec<ModelColumns> = sqlx::query_as(
+            "SELECT model, generation, position, active FROM read_model WHERE ledger = ?1 AND model = ?2",
+        )
+        .bind(self.ledger)
+        .bind(model)
+        .fetch_all(&mut *tx)
+        .await
+        .map_err(failed)?;
+        let rows = rows.into_iter().map(columns::model).collect::<Result<Vec<_>>>()?;
+        if !columns::may_take_over(&rows, generation).ok_or_else(|| gone(model, generation))? {
+            return Ok(false);
+        }
         sqlx::query("DELETE FROM read_model WHERE ledger = ?1 AND model = ?2 AND generation <> ?3")
             .bind(self.ledger)
             .bind(model)
@@ -71,7 +83,7 @@ impl Models for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed)?;
-        let made = sqlx::query(
+        sqlx::query(
             "UPDATE read_model SET active = TRUE WHERE ledger = ?1 AND model = ?2 AND generation = ?3",
         )
         .bind(self.ledger)
@@ -80,11 +92,19 @@ impl Models for SqliteStore {
         .execute(&mut *tx)
         .await
         .map_err(failed)?;
-        if made.rows_affected() == 0 {
-            return Err(gone(model, generation));
-        }
         tx.commit().await.map_err(failed)?;
-        // A crash from here on leaves documents that no generation has; the next activation removes them.
+        // A crash from here on leaves documents that no generation has; the next rebuild removes them.
+        self.remove_orphans(model).await?;
+        Ok(true)
+    }
+
+    async fn drop_unused(&self, model: &str) -> Result<()> {
+        sqlx::query("DELETE FROM read_model WHERE ledger = ?1 AND model = ?2 AND NOT active")
+            .bind(self.ledger)
+            .bind(model)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
         self.remove_orphans(model).await
     }
 

@@ -224,6 +224,13 @@ pub fn model((model, generation, position, active): ModelColumns) -> Result<Mode
     Ok(ModelRow { model, generation: number(generation)?, position: number(position)?, active })
 }
 
+/// Whether readers can go over to `generation`, which is one of these of a model: the one that they use has come no
+/// further. `None` where it is none of them.
+pub fn may_take_over(rows: &[ModelRow], generation: u32) -> Option<bool> {
+    let one = rows.iter().find(|row| row.generation == generation)?;
+    Some(rows.iter().all(|row| !row.active || row.position <= one.position))
+}
+
 /// A document.
 ///
 /// # Errors

@@ -79,6 +79,7 @@ macro_rules! contract_list {
             a_dropped_fold_leaves_nothing
             a_fold_from_elsewhere_is_overtaken
             activating_drops_the_other_generations
+            what_readers_use_stays_until_another_has_come_as_far
             jobs_are_replaced_and_listed_while_open
             tokens_are_kept_until_revoked
             the_first_data_key_of_a_scope_stays

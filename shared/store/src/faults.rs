@@ -157,7 +157,8 @@ announced!(Seals {
 announced!(Models {
     generations(model: &str) -> Vec<ModelRow>;
     new_generation(model: &str) -> u32;
-    activate(model: &str, generation: u32) -> ();
+    activate(model: &str, generation: u32) -> bool;
+    drop_unused(model: &str) -> ();
     docs(model: &str, generation: u32, ids: &[(TrialId, String)]) -> Vec<Option<Doc>>;
     list(
         model: &str, generation: u32, trial: &TrialId, prefix: &str, after: Option<&str>, limit: u32

@@ -156,8 +156,14 @@ pub trait Models: Send + Sync {
     async fn generations(&self, model: &str) -> Result<Vec<ModelRow>>;
     /// Makes a new generation at position 0, active if it is the model's first, and gives its number.
     async fn new_generation(&self, model: &str) -> Result<u32>;
-    /// Lets readers use `generation`, and drops the others with their documents.
-    async fn activate(&self, model: &str, generation: u32) -> Result<()>;
+    /// Lets readers use `generation`, and drops the others with their documents. `false`, and nothing changes, where the
+    /// one that they use has come further: what they have seen must not go away again.
+    ///
+    /// # Errors
+    /// [`crate::StoreError::Overtaken`] where the generation is gone.
+    async fn activate(&self, model: &str, generation: u32) -> Result<bool>;
+    /// Drops the generations that readers do not use, with their documents.
+    async fn drop_unused(&self, model: &str) -> Result<()>;
     /// Documents by id, in the order asked for.
     async fn docs(&self, model: &str, generation: u32, ids: &[(TrialId, String)])
     -> Result<Vec<Option<Doc>>>;

@@ -316,9 +316,7 @@ impl Run {
 
     async fn rebuild(&self) -> Result<(), String> {
         let before = self.readable().await;
-        for model in Model::ALL {
-            self.process.projector.rebuild(model).await.map_err(|error| error.to_string())?;
-        }
+        self.process.projector.rebuild(&Model::ALL).await.map_err(|error| error.to_string())?;
         let after = self.readable().await;
         if before.is_empty() {
             return Err("there is nothing in the read models".into());

@@ -52,10 +52,29 @@ impl Events for Short {
     }
 }
 
-/// Read models that count how often documents are asked for by id.
+/// Read models that count how often documents are asked for by id, and can be replaced while they are listed.
 pub(crate) struct Counted {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) asked: AtomicUsize,
+    /// How many of the next lists meet a rebuild that has just ended: the generation they read is not in use any more, and
+    /// half of what they look for is removed from it.
+    pub(crate) replaced: AtomicUsize,
+}
+
+impl Counted {
+    pub(crate) fn new(store: &Arc<MemoryStore>) -> Self {
+        let (asked, replaced) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self { store: Arc::clone(store), asked, replaced }
+    }
+
+    async fn replace(&self, model: &str, position: u64, docs: &[Doc]) -> Result<()> {
+        let generation = self.store.new_generation(model).await?;
+        let mut tx = self.store.begin_model(model, generation, 0).await?;
+        tx.put(docs).await?;
+        tx.commit(position).await?;
+        assert!(self.store.activate(model, generation).await?);
+        Ok(())
+    }
 }
 
 #[async_trait]
@@ -66,8 +85,11 @@ impl Models for Counted {
     async fn new_generation(&self, model: &str) -> Result<u32> {
         self.store.new_generation(model).await
     }
-    async fn activate(&self, model: &str, generation: u32) -> Result<()> {
+    async fn activate(&self, model: &str, generation: u32) -> Result<bool> {
         self.store.activate(model, generation).await
+    }
+    async fn drop_unused(&self, model: &str) -> Result<()> {
+        self.store.drop_unused(model).await
     }
     async fn docs(
         &self,
@@ -87,7 +109,14 @@ impl Models for Counted {
         after: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Doc>> {
-        self.store.list(model, generation, trial, prefix, after, limit).await
+        let mut docs = self.store.list(model, generation, trial, prefix, after, limit).await?;
+        let one_less = |left: usize| left.checked_sub(1);
+        if self.replaced.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
+            let position = self.store.generations(model).await?[0].position;
+            self.replace(model, position, &docs).await?;
+            docs.truncate(docs.len() / 2);
+        }
+        Ok(docs)
     }
     async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>> {
         self.store.begin_model(model, generation, position).await

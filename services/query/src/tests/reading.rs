@@ -354,7 +354,7 @@ async fn trials_are_listed_with_one_question_for_their_titles() {
     let overview = |title: &str| Overview { title: Some(title.parse().unwrap()), ..Overview::default() };
     ledger.document(&Scope::Trial(trial("OTHER")), "", &overview("Another trial")).await;
     ledger.register("LATE", "Not folded yet").await;
-    let counted = Arc::new(Counted { store: Arc::clone(&ledger.store), asked: AtomicUsize::new(0) });
+    let counted = Arc::new(Counted::new(&ledger.store));
     let parts = || QueryParts { models: Arc::clone(&counted) as _, ..ledger.parts() };
     let listed = ask(parts(), as_role(Role::Monitor, "/v1/trials")).await.json();
     let titles: Vec<_> =
@@ -366,6 +366,24 @@ async fn trials_are_listed_with_one_question_for_their_titles() {
     let page = ask(parts(), as_role(Role::Monitor, "/")).await;
     assert!(page.text().contains("Another trial"));
     assert_eq!(counted.asked.swap(0, Ordering::Relaxed), 1, "the page asked more than once for overviews");
+}
+
+#[actix_web::test]
+async fn a_list_is_whole_though_its_model_is_replaced_meanwhile() {
+    let ledger = ledger().await;
+    for number in 1..=4 {
+        let whose = participant(number);
+        let view = ParticipantView { participant: Some(whose), ..ParticipantView::default() };
+        ledger.document(&Scope::Participant(trial("DEMO-1"), whose), &whose.to_string(), &view).await;
+    }
+    let counted = Arc::new(Counted::new(&ledger.store));
+    let parts = || QueryParts { models: Arc::clone(&counted) as _, ..ledger.parts() };
+    for rebuilds in 0..=2 {
+        counted.replaced.store(rebuilds, Ordering::Relaxed);
+        let listed = ask(parts(), as_role(Role::Monitor, "/v1/trials/DEMO-1/participants")).await.json();
+        assert_eq!(listed["participants"].as_array().unwrap().len(), 4, "{rebuilds} rebuilds");
+        assert_eq!(counted.replaced.load(Ordering::Relaxed), 0);
+    }
 }
 
 #[actix_web::test]

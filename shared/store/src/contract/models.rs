@@ -177,7 +177,7 @@ pub async fn activating_drops_the_other_generations(store: Arc<dyn Store>) {
     store.new_generation("other").await.unwrap();
     fold(store.as_ref(), "other", 1, (0, 1), &[doc("T", "1", b"x")]).await;
 
-    store.activate("m", 2).await.unwrap();
+    assert!(store.activate("m", 2).await.unwrap());
     let row = ModelRow { model: "m".into(), generation: 2, position: 9, active: true };
     assert_eq!(store.generations("m").await.unwrap(), std::slice::from_ref(&row));
     let list = async |model: &str, generation| {
@@ -185,7 +185,7 @@ pub async fn activating_drops_the_other_generations(store: Arc<dyn Store>) {
     };
     assert_eq!((list("m", 1).await, list("m", 2).await, list("m", 3).await), (0, 2, 0));
     assert_eq!(list("other", 1).await, 1);
-    store.activate("m", 2).await.unwrap();
+    assert!(store.activate("m", 2).await.unwrap());
     assert!(matches!(store.activate("m", 1).await, Err(StoreError::Overtaken(_))));
     assert_eq!(store.generations("m").await.unwrap(), [row]);
 
@@ -194,4 +194,35 @@ pub async fn activating_drops_the_other_generations(store: Arc<dyn Store>) {
     assert_eq!(list("m", next).await, 0);
     let rows = store.generations("m").await.unwrap();
     assert!(rows.iter().all(|row| row.active == (row.generation == 2)));
+}
+
+/// What is behind the generation in use does not take its place, and what is not in use can be dropped; both leave the one
+/// in use, and other models, as they are.
+pub async fn what_readers_use_stays_until_another_has_come_as_far(store: Arc<dyn Store>) {
+    for model in ["m", "other"] {
+        store.new_generation(model).await.unwrap();
+        store.new_generation(model).await.unwrap();
+        fold(store.as_ref(), model, 1, (0, 5), &[doc("T", "1", b"old")]).await;
+        fold(store.as_ref(), model, 2, (0, 4), &[doc("T", "1", b"new")]).await;
+    }
+    let before = store.generations("m").await.unwrap();
+    assert!(!store.activate("m", 2).await.unwrap());
+    assert_eq!(store.generations("m").await.unwrap(), before);
+    fold(store.as_ref(), "m", 2, (4, 5), &[doc("T", "2", b"new")]).await;
+
+    store.drop_unused("other").await.unwrap();
+    let row =
+        |model: &str, generation| ModelRow { model: model.into(), generation, position: 5, active: true };
+    assert_eq!(store.generations("other").await.unwrap(), [row("other", 1)]);
+    let list = async |model: &str, generation| {
+        store.list(model, generation, &trial("T"), "", None, 10).await.unwrap().len()
+    };
+    assert_eq!((list("other", 1).await, list("other", 2).await), (1, 0));
+    assert!(matches!(store.activate("other", 2).await, Err(StoreError::Overtaken(_))));
+    assert!(matches!(store.begin_model("other", 2, 4).await.err(), Some(StoreError::Overtaken(_))));
+
+    assert_eq!((list("m", 1).await, list("m", 2).await), (1, 2));
+    assert!(store.activate("m", 2).await.unwrap());
+    assert_eq!(store.generations("m").await.unwrap(), [row("m", 2)]);
+    assert_eq!((list("m", 1).await, list("m", 2).await), (0, 2));
 }

@@ -8,6 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 use trialseal_record::ids::TrialId;
 
 use super::{MemoryStore, read, write};
+use crate::columns::may_take_over;
 use crate::error::{Result, StoreError};
 use crate::page::Page;
 use crate::ports::{ModelTx, Models};
@@ -20,6 +21,14 @@ type DocKey = (String, u32, TrialId, String);
 pub(super) struct State {
     models: BTreeMap<ModelKey, ModelRow>,
     docs: BTreeMap<DocKey, Doc>,
+}
+
+impl State {
+    /// Drops all generations of a model but one.
+    fn keep(&mut self, model: &str, generation: u32) {
+        self.models.retain(|(name, of), _| name != model || *of == generation);
+        self.docs.retain(|(name, of, ..), _| name != model || *of == generation);
+    }
 }
 
 #[async_trait]
@@ -39,14 +48,25 @@ impl Models for MemoryStore {
         Ok(generation)
     }
 
-    async fn activate(&self, model: &str, generation: u32) -> Result<()> {
+    async fn activate(&self, model: &str, generation: u32) -> Result<bool> {
         let _lock = self.model_lock.lock().await;
         let mut models = write(&self.models);
-        let key = (model.to_owned(), generation);
-        let row = models.models.get_mut(&key).ok_or_else(|| gone(model, generation))?;
-        row.active = true;
-        models.models.retain(|(name, of), _| name != model || *of == generation);
-        models.docs.retain(|(name, of, ..), _| name != model || *of == generation);
+        let rows: Vec<_> = models.models.values().filter(|row| row.model == model).cloned().collect();
+        if !may_take_over(&rows, generation).ok_or_else(|| gone(model, generation))? {
+            return Ok(false);
+        }
+        models.models.entry((model.to_owned(), generation)).and_modify(|row| row.active = true);
+        models.keep(model, generation);
+        Ok(true)
+    }
+
+    async fn drop_unused(&self, model: &str) -> Result<()> {
+        let _lock = self.model_lock.lock().await;
+        let mut models = write(&self.models);
+        let active = models.models.values().find(|row| row.model == model && row.active);
+        if let Some(generation) = active.map(|row| row.generation) {
+            models.keep(model, generation);
+        }
         Ok(())
     }
 
