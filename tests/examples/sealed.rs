@@ -9,7 +9,6 @@
 //! `cargo xtask bench append` runs it: `sealed FOLDER SECONDS [POSTGRES-URL]`. The folder has to be empty; the log, the
 //! keys and, without a URL, the SQLite database come into it. It prints one line of JSON.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::pin::pin;
@@ -19,39 +18,26 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
-use trialseal_record::event::{DataRecorded, TrialRegistered};
-use trialseal_record::{Event, ParticipantId, Scope, StreamId, TrialId};
+use trialseal_record::ParticipantId;
+use trialseal_record::event::DataRecorded;
 use trialseal_runtime::clock::{Clock, SystemClock};
 use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::canonical;
-use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::note::{KeyKind, Signer};
 use trialseal_seal::policy::Policy;
-use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Folder, SealError, Sealer, SealerParts, SealerSettings};
-use trialseal_store::{Append, Expected, NewEvent, Progress, Store, Writer, WriterSettings, body};
-use trialseal_store_postgres::PostgresStore;
-use trialseal_store_sqlite::SqliteStore;
-use trialseal_vault::{DataKey, DataKeys, MasterKeyFile, Vault};
+use trialseal_store::{Progress, Store};
 
-const TRIAL: &str = "SEALED";
-const ACTOR: &str = "service:bench";
+use crate::ledger::{EVENTS_A_COMMAND, EVENTS_A_STREAM, Ledger, connect};
+
+mod ledger;
 
 /// Those who append at once, each waiting for its answer before it goes on: as many as the other loads have clients.
 const PRODUCERS: usize = 64;
 
-/// Events of one command.
-const EVENTS_A_COMMAND: usize = 10;
-
-/// Events after which a producer goes on with somebody new, who needs a key: about what one person comes to in a trial.
-const EVENTS_A_STREAM: u32 = 200;
-
 /// Bytes of an event's data, as canonical JSON.
 const DATA_BYTES: usize = 300;
-
-/// The number of a participant's first event in its data; so that all numbers have the same length.
-const FIRST_REPEAT: u32 = 100;
 
 /// How long the sealer may need for what is left when the producers end. It is a failure, not a figure, if it needs more.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -71,7 +57,9 @@ async fn main() -> Result<()> {
 
     let progress = Arc::new(Progress::new());
     let store = connect(folder, url).await?;
-    let ledger = Arc::new(Ledger::open(folder, &store, &progress).await?);
+    let ledger = Arc::new(Ledger::open(folder, &store, &progress, template()?).await?);
+    let bytes = canonical::to_vec(&ledger.data(0).to_data()?).len();
+    ensure!(bytes == DATA_BYTES, "the data of an event are {bytes} bytes");
     let sealer = open_sealer(folder, store, &progress).await?;
     let shutdown = Shutdown::new();
     let mut sealing = tokio::spawn(sealer.run(shutdown.clone()));
@@ -83,15 +71,6 @@ async fn main() -> Result<()> {
     shutdown.request();
     sealing.await??;
     print(begun, &added, &seals)
-}
-
-/// The database, and in it a ledger that is new, whatever else is there.
-async fn connect(folder: &Path, url: Option<&str>) -> Result<Arc<dyn Store>> {
-    let origin = format!("bench.example/{}", SystemIds.uuid_v7(SystemClock.now()));
-    Ok(match url {
-        Some(url) => Arc::new(PostgresStore::connect(url, &origin).await?),
-        None => Arc::new(SqliteStore::open(folder.join("ledger.db"), &origin).await?),
-    })
 }
 
 async fn open_sealer(folder: &Path, store: Arc<dyn Store>, progress: &Arc<Progress>) -> Result<Sealer> {
@@ -136,7 +115,7 @@ async fn follow(
     let mut producers = JoinSet::new();
     for _ in 0..PRODUCERS {
         let ledger = Arc::clone(ledger);
-        producers.spawn(async move { ledger.produce(until).await });
+        producers.spawn(async move { produce(&ledger, until).await });
     }
     let mut producing = pin!(producers.join_all());
     let (mut added, mut seals): (Option<Vec<Added>>, Vec<Published>) = (None, Vec::new());
@@ -183,114 +162,20 @@ fn print(begun: Instant, added: &[Added], seals: &[Published]) -> Result<()> {
     Ok(())
 }
 
-/// A new ledger with one trial.
-struct Ledger {
-    trial: TrialId,
-    vault: Vault,
-    writer: Writer,
-    /// What the data of all events say but for one number.
-    template: DataRecorded,
-}
-
-impl Ledger {
-    async fn open(folder: &Path, store: &Arc<dyn Store>, progress: &Arc<Progress>) -> Result<Self> {
-        let master = MasterKeyFile::open_or_create(&folder.join("master.key"))?;
-        let keys = Arc::clone(store) as Arc<dyn DataKeys>;
-        let vault = Vault::open(store.origin(), keys, Arc::new(master)).await?;
-        let writer = Writer::spawn(
-            store.clone(),
-            store.clone(),
-            Arc::new(|| Timestamp::from_micros(SystemClock.now())),
-            Arc::clone(progress),
-            WriterSettings::default(),
-        );
-        let ledger = Self { trial: TRIAL.parse()?, vault, writer, template: template()? };
-        let length = canonical::to_vec(&ledger.data(0).to_data()?).len();
-        ensure!(length == DATA_BYTES, "the data of an event are {length} bytes");
-        ledger.register().await?;
-        Ok(ledger)
-    }
-
-    async fn register(&self) -> Result<()> {
-        let registered = json!({"id": TRIAL, "title": "Measurement", "sponsor": "Demo Sponsor"});
-        let registered = Event::from(serde_json::from_value::<TrialRegistered>(registered)?);
-        let stream = StreamId::trial(&self.trial);
-        let key = self.vault.key_of(&Scope::of(&self.trial, stream)).await?;
-        let mut append = self.command(stream, 0, vec![prepare(stream, &key, &registered)?]);
-        append.new_trial = true;
-        self.writer.append(append).await?;
-        Ok(())
-    }
-
-    /// Appends one command after the other, until it is late.
-    async fn produce(&self, until: Instant) -> Result<Vec<Added>> {
-        let mut added = Vec::new();
-        loop {
-            let participant = ParticipantId(SystemIds.uuid_v7(SystemClock.now()));
-            for version in (0..EVENTS_A_STREAM).step_by(EVENTS_A_COMMAND) {
-                let begun = Instant::now();
-                if begun >= until {
-                    return Ok(added);
-                }
-                let end = self.add(participant, version).await?;
-                added.push(Added { begun, end });
+/// Appends one command after the other, until it is late.
+async fn produce(ledger: &Ledger, until: Instant) -> Result<Vec<Added>> {
+    let mut added = Vec::new();
+    loop {
+        let participant = ParticipantId(SystemIds.uuid_v7(SystemClock.now()));
+        for version in (0..EVENTS_A_STREAM).step_by(EVENTS_A_COMMAND) {
+            let begun = Instant::now();
+            if begun >= until {
+                return Ok(added);
             }
+            let end = ledger.add(participant, version).await?;
+            added.push(Added { begun, end });
         }
     }
-
-    /// Adds the next events of somebody who has `version` of them; answers the ledger position after the last.
-    async fn add(&self, participant: ParticipantId, version: u32) -> Result<u64> {
-        let stream = StreamId::participant(participant);
-        let key = self.vault.key_of(&Scope::of(&self.trial, stream)).await?;
-        let numbers = (version..).take(EVENTS_A_COMMAND);
-        let events = numbers.map(|number| prepare(stream, &key, &self.data(number)));
-        let append = self.command(stream, version, events.collect::<Result<_>>()?);
-        let appended = self.writer.append(append).await?;
-        ensure!(!appended.replayed, "a command was taken for an old one");
-        Ok(appended.events.last().context("no event was appended")?.position + 1)
-    }
-
-    fn data(&self, number: u32) -> Event {
-        let mut data = self.template.clone();
-        data.record.repeat = Some(FIRST_REPEAT + number);
-        data.into()
-    }
-
-    fn command(&self, stream: StreamId, version: u32, events: Vec<NewEvent>) -> Append {
-        let name = format!("{stream} {version}");
-        Append {
-            command: self.vault.command_id(ACTOR, &name),
-            digest: self.vault.digest(&[name.as_bytes()]),
-            trial: self.trial.clone(),
-            new_trial: false,
-            expected: vec![Expected { stream, version: version.into() }],
-            natural_keys: Vec::new(),
-            events,
-        }
-    }
-}
-
-/// Commits to an event and encrypts it, as the service does.
-fn prepare(stream: StreamId, key: &DataKey, event: &Event) -> Result<NewEvent> {
-    let data = event.to_data()?;
-    let mut secret = [0; 32];
-    SystemIds.fill(&mut secret);
-    let secret = Secret::from_bytes(secret);
-    let id = SystemIds.uuid_v7(SystemClock.now());
-    Ok(NewEvent {
-        stream,
-        id,
-        kind: event.kind().to_owned(),
-        schema_version: event.schema_version(),
-        dataroot: dataroot(&secret, &data)?,
-        actor: ACTOR.to_owned(),
-        actorrole: trialseal_record::Role::System.as_str().to_owned(),
-        correlationid: None,
-        causationid: None,
-        extra: BTreeMap::new(),
-        key: key.id(),
-        body: body::seal(key, &id.to_string(), &secret, &canonical::to_vec(&data))?,
-    })
 }
 
 fn template() -> Result<DataRecorded> {

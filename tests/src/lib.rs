@@ -4,7 +4,7 @@
 //! it, [`Trial`] sends it what a trial sends, [`Verifier`] runs `trialseal-verify` on what it gives away. The tests are in
 //! `tests/`, one file a promise. None of it shares code with the programs, so that a mistake in them cannot excuse itself;
 //! but for `tests/simulation.rs`, which holds time and chance in its hands and needs the crates themselves for that, and for
-//! `examples/sealed.rs`, which is no test: it measures the crates.
+//! `examples/`, which are no tests: they measure the crates.
 //!
 //! Every test runs on SQLite and on PostgreSQL ([`on_both_engines`]); a missing PostgreSQL fails the run. To add a test: a
 //! function that takes an [`Engine`], and its name in the macro.

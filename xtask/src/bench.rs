@@ -8,6 +8,7 @@ mod cdisc;
 mod engine;
 mod faults;
 mod import;
+mod rebuild;
 mod trial;
 mod witness;
 
@@ -29,6 +30,8 @@ pub(crate) enum Bench {
     Faults(faults::Options),
     /// How many checkpoints a second a witness cosigns on one processor
     Witness(witness::Options),
+    /// How fast the record is read and read models are folded from it, for each second of a core
+    Rebuild(rebuild::Options),
 }
 
 /// Runs one of them.
@@ -39,5 +42,6 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Cdisc(options) => cdisc::run(options),
         Bench::Faults(options) => faults::run(options),
         Bench::Witness(options) => witness::run(options),
+        Bench::Rebuild(options) => rebuild::run(options),
     }
 }

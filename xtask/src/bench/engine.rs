@@ -2,13 +2,16 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::service::{Launch, Service, free_port};
+
+/// Lines of a failed program's complaint that are passed on: its end says why.
+const LINES_OF_COMPLAINT: usize = 12;
 
 /// The database engines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -80,7 +83,7 @@ impl Build {
         let database_url = match (engine, postgres_url) {
             (Engine::Sqlite, _) => None,
             (Engine::Postgres, Some(url)) => Some(new_database(url, name)?),
-            (Engine::Postgres, None) => anyhow::bail!(
+            (Engine::Postgres, None) => bail!(
                 "PostgreSQL is needed: run `xtask/with-postgres cargo xtask bench …`, or set \
                  TRIALSEAL_TEST_POSTGRES to a server in which databases can be made"
             ),
@@ -116,4 +119,16 @@ pub(super) fn new_database(server: &str, name: &str) -> Result<String> {
     }
     let (base, _) = server.rsplit_once('/').context("the address of PostgreSQL names no database")?;
     Ok(format!("{base}/{database}"))
+}
+
+/// Runs a command to its end; should it fail, `what` is said, and the end of its complaint.
+pub(super) fn finish(command: &mut Command, what: &str) -> Result<Output> {
+    let output = command.output().with_context(|| format!("{what}: it cannot be run"))?;
+    if !output.status.success() {
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = complaint.lines().filter(|line| !line.trim().is_empty()).collect();
+        let end = &lines[lines.len().saturating_sub(LINES_OF_COMPLAINT)..];
+        bail!("{what}:\n{}", end.join("\n"));
+    }
+    Ok(output)
 }

@@ -5,18 +5,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{EVENTS_A_PARTICIPANT, Load, Measured, WARM_UP, query};
-use crate::bench::engine::{Build, new_database};
-
-/// Lines of a failed program's complaint that are passed on: its end says why.
-const LINES_OF_COMPLAINT: usize = 12;
+use crate::bench::engine::{Build, finish, new_database};
 
 /// What a driver is written in.
 #[derive(Debug, Clone, Copy)]
@@ -186,18 +183,6 @@ fn install_packages(sources: &Path, folder: &Path) -> Result<()> {
     finish(&mut npm, "its packages cannot be installed")?;
     fs::write(installed, lock)?;
     Ok(())
-}
-
-/// Runs a command to its end; should it fail, `what` is said, and the end of its complaint.
-pub(super) fn finish(command: &mut Command, what: &str) -> Result<Output> {
-    let output = command.output().with_context(|| format!("{what}: it cannot be run"))?;
-    if !output.status.success() {
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        let lines: Vec<&str> = complaint.lines().filter(|line| !line.trim().is_empty()).collect();
-        let end = &lines[lines.len().saturating_sub(LINES_OF_COMPLAINT)..];
-        bail!("{what}:\n{}", end.join("\n"));
-    }
-    Ok(output)
 }
 
 /// What a driver prints.

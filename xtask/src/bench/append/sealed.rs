@@ -8,9 +8,8 @@ use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::rivals::finish;
 use super::{Measured, milliseconds, query};
-use crate::bench::engine::{Build, Engine, new_database};
+use crate::bench::engine::{Build, Engine, finish, new_database};
 
 /// The rows, and the engines that they are of.
 const ROWS: [(&str, Engine); 2] =
