@@ -28,13 +28,11 @@ impl Cipher {
         sealed.extend_from_slice(&nonce);
         sealed.extend_from_slice(plaintext);
         let text = InOutBuf::from(&mut sealed[NONCE_BYTES..]);
-        match self.0.encrypt_inout_detached(&Nonce::from(nonce), associated, text) {
-            Ok(tag) => sealed.extend_from_slice(&tag),
-            Err(_) => {
-                sealed.zeroize();
-                return Err(VaultError::TooLong);
-            }
-        }
+        let Ok(tag) = self.0.encrypt_inout_detached(&Nonce::from(nonce), associated, text) else {
+            sealed.zeroize();
+            return Err(VaultError::TooLong);
+        };
+        sealed.extend_from_slice(&tag);
         Ok(sealed)
     }
 

@@ -196,18 +196,14 @@ impl DataView {
     }
 
     fn set(&mut self, name: &str, value: ImportedValue, unit: Option<Name>, changed: Option<Change>) {
-        match self.values.get_mut(name) {
-            Some(view) => {
-                view.history.push(EarlierValue {
-                    value: mem::replace(&mut view.value, value),
-                    unit: mem::replace(&mut view.unit, unit),
-                    changed: mem::replace(&mut view.changed, changed),
-                });
-            }
-            None => {
-                let view = ValueView { value, unit, changed, history: Vec::new() };
-                self.values.insert(name.to_owned(), view);
-            }
+        if let Some(view) = self.values.get_mut(name) {
+            view.history.push(EarlierValue {
+                value: mem::replace(&mut view.value, value),
+                unit: mem::replace(&mut view.unit, unit),
+                changed: mem::replace(&mut view.changed, changed),
+            });
+        } else {
+            self.values.insert(name.to_owned(), ValueView { value, unit, changed, history: Vec::new() });
         }
     }
 }

@@ -74,15 +74,19 @@ impl<'a> Attributes<'a> {
             subject: text(subject)?.into_owned(),
             time: parsed(time)?,
             trial: text(trial)?.into_owned(),
-            trialseq: integer(trialseq)?,
-            streamseq: integer(streamseq)?,
+            trialseq: integer(trialseq.as_ref())?,
+            streamseq: integer(streamseq.as_ref())?,
             actor: text(actor)?.into_owned(),
             actorrole: text(actorrole)?.into_owned(),
             dataschema: text(dataschema)?.into_owned(),
             dataroot: parsed(dataroot)?,
-            afterseal: optional(afterseal, parsed)?,
-            correlationid: optional(correlationid, owned)?,
-            causationid: optional(causationid, owned)?,
+            afterseal: if afterseal.is_some() { Some(parsed(afterseal)?) } else { None },
+            correlationid: if correlationid.is_some() {
+                Some(text(correlationid)?.into_owned())
+            } else {
+                None
+            },
+            causationid: if causationid.is_some() { Some(text(causationid)?.into_owned()) } else { None },
             extra: std::mem::take(&mut self.extra),
         })
     }
@@ -92,24 +96,12 @@ fn text(value: Option<Scalar<'_>>) -> Option<Cow<'_, str>> {
     if let Some(Scalar::Text(text)) = value { Some(text) } else { None }
 }
 
-fn owned(value: Option<Scalar<'_>>) -> Option<String> {
-    text(value).map(Cow::into_owned)
-}
-
-fn integer(value: Option<Scalar<'_>>) -> Option<u32> {
-    if let Some(Scalar::Integer(number)) = value { Some(number) } else { None }
+fn integer(value: Option<&Scalar<'_>>) -> Option<u32> {
+    if let Some(Scalar::Integer(number)) = value { Some(*number) } else { None }
 }
 
 fn parsed<T: FromStr>(value: Option<Scalar<'_>>) -> Option<T> {
     text(value)?.parse().ok()
-}
-
-/// What may be left out: `Some(None)` where it is.
-fn optional<'a, T>(
-    value: Option<Scalar<'a>>,
-    read: impl Fn(Option<Scalar<'a>>) -> Option<T>,
-) -> Option<Option<T>> {
-    if value.is_some() { read(value).map(Some) } else { Some(None) }
 }
 
 /// Reads an object of texts and integers.
