@@ -125,7 +125,7 @@ impl Began {
     }
 
     fn until_now(&self) -> Result<Took> {
-        Ok(Took { clock: self.at.elapsed(), processor: processor_time()? - self.processor })
+        Ok(Took { clock: self.at.elapsed(), processor: processor_time()?.saturating_sub(self.processor) })
     }
 }
 
