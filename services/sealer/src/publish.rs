@@ -35,7 +35,7 @@ pub(crate) struct Publisher {
 #[derive(Clone)]
 pub(crate) enum Outlet {
     /// Out: its log's own signature meets the policy.
-    Notes(Notes),
+    Notes(Box<Notes>),
     /// To those who have it cosigned.
     Cosigner(watch::Sender<Option<Signed>>),
 }

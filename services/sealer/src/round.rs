@@ -77,7 +77,8 @@ impl Sealer {
     pub async fn open(parts: SealerParts) -> Result<Self, SealError> {
         let (sender, signed) = watch::channel(None);
         let asks = parts.policy.asks_for_witnesses();
-        let outlet = if asks { Outlet::Cosigner(sender) } else { Outlet::Notes(Notes::new(&parts)) };
+        let outlet =
+            if asks { Outlet::Cosigner(sender) } else { Outlet::Notes(Box::new(Notes::new(&parts))) };
         let mut state = State::load(&parts, outlet.clone()).await?;
         let cosigner = Cosigner::open(&parts, signed).await?;
         cosigner.check_witnesses(state.recorded()).await?;

@@ -66,7 +66,7 @@ async fn what_is_published_has_the_quorum_of_its_policy() {
     let accepted = bench.policy.check(str::from_utf8(&note).unwrap()).unwrap();
     assert_eq!(accepted.quorum_time, Some(u64::try_from(bench.clock.now() / 1_000_000).unwrap()));
     // All three are in it, though two would do; each was asked once a checkpoint.
-    assert_eq!(note.iter().filter(|byte| **byte == b'\n').count(), 3 + 1 + 4);
+    assert_eq!(str::from_utf8(&note).unwrap().lines().count(), 3 + 1 + 4);
     assert!(bench.witnesses.iter().all(|witness| witness.asked() == 5 && witness.size() == 5));
 }
 
