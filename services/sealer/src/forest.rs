@@ -6,7 +6,7 @@ use trialseal_record::ids::TrialId;
 use trialseal_seal::hash::{Hash, Sha3};
 use trialseal_seal::map::{Head, TrialMap};
 use trialseal_seal::seal::Seal;
-use trialseal_seal::tree::Frontier;
+use trialseal_seal::tree::{self, Frontier};
 use trialseal_store::{Events, LeafRow, NodeRow, SealedHead, Seals, TreeName, proofs};
 
 use crate::edge::frontier;
@@ -108,18 +108,22 @@ impl Forest {
 
     /// The heads of the trials that grew, as seal `seal` will hold them, taken into the map.
     pub(crate) fn heads(&mut self, seal: u64) -> Vec<SealedHead> {
-        let mut heads: Vec<SealedHead> = self
-            .grown
-            .iter()
-            .filter_map(|trial| {
-                let frontier = self.frontiers.get(trial)?;
-                Some(SealedHead { trial: trial.clone(), seal, size: frontier.size(), root: frontier.root() })
-            })
-            .collect();
-        heads.sort_by(|a, b| a.trial.cmp(&b.trial));
-        for head in &heads {
-            self.map.set(&Head { trial: head.trial.to_string(), size: head.size, root: head.root });
-        }
+        let grown = self.grown.iter().filter_map(|trial| Some((trial, self.frontiers.get(trial)?)));
+        let mut grown: Vec<_> = grown.collect();
+        grown.sort_unstable_by_key(|(trial, _)| *trial);
+        let roots = tree::roots::<Sha3>(grown.iter().map(|(_, frontier)| frontier.nodes()));
+        let heads = grown.into_iter().zip(roots).map(|((trial, frontier), root)| SealedHead {
+            trial: trial.clone(),
+            seal,
+            size: frontier.size(),
+            root,
+        });
+        let heads: Vec<_> = heads.collect();
+        self.map.set_all(heads.iter().map(|head| Head {
+            trial: head.trial.to_string(),
+            size: head.size,
+            root: head.root,
+        }));
         heads
     }
 

@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use sha2::Sha256;
 use sha3::{Digest, Sha3_256};
 
+use crate::lanes::Messages;
 use crate::refused::{Code, Refused, Result};
 
 /// A hash of 32 bytes, SHA3-256 or SHA-256 as its place says. Written as 64 lower-case hex digits.
@@ -115,6 +116,10 @@ pub trait TreeHash {
     fn leaf(parts: &[&[u8]]) -> Hash;
     /// The hash of an inner node: `H(0x01 ‖ left ‖ right)`.
     fn node(left: &Hash, right: &Hash) -> Hash;
+    /// [`node`](Self::node) of many pairs of children, in their order.
+    fn nodes(children: &[(Hash, Hash)]) -> Vec<Hash> {
+        children.iter().map(|(left, right)| Self::node(left, right)).collect()
+    }
 }
 
 /// SHA3-256: every tree of ours, and the nodes of the trial map.
@@ -143,6 +148,13 @@ impl TreeHash for Sha3 {
     }
     fn node(left: &Hash, right: &Hash) -> Hash {
         Hash(digest::<Sha3_256>(NODE, &[&left.0, &right.0]).finalize().into())
+    }
+    fn nodes(children: &[(Hash, Hash)]) -> Vec<Hash> {
+        let mut messages = Messages::with_capacity(children.len(), 65);
+        for (left, right) in children {
+            messages.push(&[NODE, &left.0, &right.0]);
+        }
+        messages.sha3_256().into_iter().map(Hash).collect()
     }
 }
 

@@ -5,9 +5,10 @@ use std::sync::OnceLock;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::canonical::to_vec;
+use crate::canonical::write_string;
 use crate::event::valid_trial_id;
-use crate::hash::{Hash, Sha3, TreeHash, sha3_256};
+use crate::hash::{Hash, LEAF, Sha3, TreeHash, sha3_256};
+use crate::lanes::Messages;
 use crate::members::Members;
 use crate::refused::{At, Code, Result, ensure};
 
@@ -43,6 +44,17 @@ impl Head {
     pub fn to_value(&self) -> Value {
         json!({ "trial": self.trial, "size": self.size, "root": self.root })
     }
+
+    /// The canonical bytes of [`to_value`](Self::to_value), added to `out`.
+    fn write_canonical(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"root\":\"");
+        out.extend_from_slice(&self.root.hex());
+        out.extend_from_slice(b"\",\"size\":");
+        out.extend_from_slice(self.size.to_string().as_bytes());
+        out.extend_from_slice(b",\"trial\":");
+        write_string(out, &self.trial);
+        out.push(b'}');
+    }
 }
 
 /// The key of a trial: its bits, the most significant of the first byte first, are its way down the map.
@@ -52,7 +64,14 @@ pub fn trial_key(trial: &str) -> Hash {
 
 /// The leaf of a head in the trial map.
 pub fn head_leaf(head: &Head) -> Hash {
-    Sha3::leaf(&[HEAD_DOMAIN, trial_key(&head.trial).as_bytes(), &to_vec(&head.to_value())])
+    leaf_under(&trial_key(&head.trial), head)
+}
+
+/// [`head_leaf`] of a trial whose key is known.
+fn leaf_under(key: &Hash, head: &Head) -> Hash {
+    let mut canonical = Vec::with_capacity(160);
+    head.write_canonical(&mut canonical);
+    Sha3::leaf(&[HEAD_DOMAIN, key.as_bytes(), &canonical])
 }
 
 /// Bit `depth` of a key: false leads left.
@@ -110,10 +129,26 @@ impl Node {
     fn hash(&self) -> Hash {
         match self {
             Self::Empty => Hash::ZERO,
-            Self::Leaf(leaf) => *leaf.hash.get_or_init(|| head_leaf(&leaf.head)),
+            Self::Leaf(leaf) => *leaf.hash.get_or_init(|| leaf_under(&leaf.key, &leaf.head)),
             Self::Branch(branch) => {
                 *branch.hash.get_or_init(|| Sha3::node(&branch.left.hash(), &branch.right.hash()))
             }
+        }
+    }
+
+    /// Finds what has no hash yet; a branch of that kind stands under its depth. What has one has none below it without.
+    fn find_missing<'a>(&'a self, depth: usize, missing: &mut Missing<'a>) {
+        match self {
+            Self::Leaf(leaf) if leaf.hash.get().is_none() => missing.leaves.push(leaf),
+            Self::Branch(branch) if branch.hash.get().is_none() => {
+                if missing.branches.len() <= depth {
+                    missing.branches.resize_with(depth + 1, Vec::new);
+                }
+                missing.branches[depth].push(branch);
+                branch.left.find_missing(depth + 1, missing);
+                branch.right.find_missing(depth + 1, missing);
+            }
+            _ => {}
         }
     }
 
@@ -147,6 +182,37 @@ impl Node {
     }
 }
 
+/// The parts of a map whose hashes are not computed yet.
+#[derive(Default)]
+struct Missing<'a> {
+    leaves: Vec<&'a Leaf>,
+    /// By depth.
+    branches: Vec<Vec<&'a Branch>>,
+}
+
+impl Missing<'_> {
+    /// Computes them, many at a time: first all leaves, then the branches from the deepest up.
+    fn compute(&self) {
+        let mut messages = Messages::with_capacity(self.leaves.len(), 192);
+        let mut canonical = Vec::with_capacity(160);
+        for leaf in &self.leaves {
+            canonical.clear();
+            leaf.head.write_canonical(&mut canonical);
+            messages.push(&[LEAF, HEAD_DOMAIN, leaf.key.as_bytes(), &canonical]);
+        }
+        for (leaf, hash) in self.leaves.iter().zip(messages.sha3_256()) {
+            leaf.hash.get_or_init(|| Hash::from_bytes(hash));
+        }
+        for branches in self.branches.iter().rev() {
+            let children: Vec<_> =
+                branches.iter().map(|branch| (branch.left.hash(), branch.right.hash())).collect();
+            for (branch, hash) in branches.iter().zip(Sha3::nodes(&children)) {
+                branch.hash.get_or_init(|| hash);
+            }
+        }
+    }
+}
+
 impl TrialMap {
     /// The map without trials.
     pub fn new() -> Self {
@@ -155,8 +221,20 @@ impl TrialMap {
 
     /// Puts a trial's head in, in the place of its former one.
     pub fn set(&mut self, head: &Head) {
-        let leaf = Leaf { key: trial_key(&head.trial), head: head.clone(), hash: OnceLock::new() };
-        self.len += usize::from(self.root.set(Box::new(leaf), 0));
+        self.set_all([head.clone()]);
+    }
+
+    /// Puts the heads of many trials in, each in the place of its trial's former one.
+    pub fn set_all(&mut self, heads: impl IntoIterator<Item = Head>) {
+        let heads: Vec<Head> = heads.into_iter().collect();
+        let mut messages = Messages::with_capacity(heads.len(), 64);
+        for head in &heads {
+            messages.push(&[TRIAL_DOMAIN, head.trial.as_bytes()]);
+        }
+        for (head, key) in heads.into_iter().zip(messages.sha3_256()) {
+            let leaf = Leaf { key: Hash::from_bytes(key), head, hash: OnceLock::new() };
+            self.len += usize::from(self.root.set(Box::new(leaf), 0));
+        }
     }
 
     /// The number of trials.
@@ -171,6 +249,9 @@ impl TrialMap {
 
     /// The root of the map; 32 zero bytes for the empty one.
     pub fn root(&self) -> Hash {
+        let mut missing = Missing::default();
+        self.root.find_missing(0, &mut missing);
+        missing.compute();
         self.root.hash()
     }
 
@@ -243,4 +324,20 @@ fn verify_place(leaf: Hash, key: &Hash, path: &[Hash], root: &Hash) -> Result<()
     };
     let found = path.iter().zip((0..path.len()).rev()).fold(leaf, join);
     ensure(found == *root, Code::MapRootDiffers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::to_vec;
+
+    #[test]
+    fn a_head_is_written_as_its_value_is() {
+        for (trial, size) in [("T", 1), ("_ledger", u64::MAX), ("a.B-c_9", 1_000)] {
+            let head = Head { trial: trial.to_owned(), size, root: sha3_256(&[trial.as_bytes()]) };
+            let mut written = b"before".to_vec();
+            head.write_canonical(&mut written);
+            assert_eq!(written.strip_prefix(b"before"), Some(to_vec(&head.to_value()).as_slice()));
+        }
+    }
 }

@@ -188,6 +188,33 @@ pub fn fold<H: TreeHash>(nodes: &[Hash]) -> Hash {
     joined.unwrap_or_else(H::empty)
 }
 
+/// The roots of many trees, each given by its complete subtrees' roots as [`Frontier::nodes`] are, in their order.
+pub fn roots<'a, H: TreeHash>(trees: impl IntoIterator<Item = &'a [Hash]>) -> Vec<Hash> {
+    let (mut left, mut roots): (Vec<&[Hash]>, Vec<Hash>) = trees
+        .into_iter()
+        .map(|nodes| nodes.split_last().map_or((nodes, H::empty()), |(last, left)| (left, *last)))
+        .unzip();
+    // In each step every tree that has a further subtree is joined with it.
+    loop {
+        let growing: Vec<(usize, Hash)> = left
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(tree, left)| {
+                let (last, others) = left.split_last()?;
+                *left = others;
+                Some((tree, *last))
+            })
+            .collect();
+        if growing.is_empty() {
+            return roots;
+        }
+        let children: Vec<_> = growing.iter().map(|(tree, node)| (*node, roots[*tree])).collect();
+        for ((tree, _), root) in growing.into_iter().zip(H::nodes(&children)) {
+            roots[tree] = root;
+        }
+    }
+}
+
 /// The root of the tree over these hashes: a node, from the part of a tile that [`NodeId::in_tile`] names.
 pub fn node_from_tile<H: TreeHash>(hashes: &[Hash]) -> Hash {
     let mut frontier = Frontier::<H>::new();

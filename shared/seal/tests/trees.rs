@@ -8,7 +8,7 @@ use trialseal_seal::Code;
 use trialseal_seal::hash::{Hash, Sha2, Sha3, TreeHash};
 use trialseal_seal::map::{Head, TrialMap, head_leaf, trial_key, verify_absent, verify_head};
 use trialseal_seal::tree::{
-    Frontier, NodeId, TileId, consistency_nodes, fold, inclusion_nodes, node_from_tile, root_nodes,
+    Frontier, NodeId, TileId, consistency_nodes, fold, inclusion_nodes, node_from_tile, root_nodes, roots,
     verify_consistency, verify_inclusion,
 };
 
@@ -290,6 +290,40 @@ proptest! {
             prop_assert_eq!(trials.prove(&trial), None);
             prop_assert!(verify_head(&head(asked, 1), &path, &root).is_err());
         }
+    }
+
+    #[test]
+    fn heads_that_are_set_together_give_the_map_of_each_set_alone(
+        rounds in prop::collection::vec(prop::collection::vec((0..400_u16, 1..99_u64), 0..120), 1..4),
+    ) {
+        let (mut together, mut alone) = (TrialMap::new(), TrialMap::new());
+        for heads in rounds {
+            together.set_all(heads.iter().map(|(number, size)| head(*number, *size)));
+            for (number, size) in heads {
+                alone.set(&head(number, size));
+                // Computed one by one: each time there is one way through the map to go.
+                alone.root();
+            }
+            prop_assert_eq!(together.root(), alone.root());
+            prop_assert_eq!(together.len(), alone.len());
+        }
+    }
+
+    #[test]
+    fn roots_of_many_trees_are_those_of_each_alone(sizes in prop::collection::vec(0..600_usize, 0..40)) {
+        fn check<H: TreeHash>(sizes: &[usize]) {
+            let trees: Vec<Frontier<H>> = sizes.iter().map(|size| {
+                let mut frontier = Frontier::new();
+                for leaf in leaves::<H>(*size) {
+                    frontier.push(leaf);
+                }
+                frontier
+            }).collect();
+            let each: Vec<Hash> = trees.iter().map(Frontier::root).collect();
+            assert_eq!(roots::<H>(trees.iter().map(Frontier::nodes)), each);
+        }
+        check::<Sha3>(&sizes);
+        check::<Sha2>(&sizes);
     }
 
     #[test]

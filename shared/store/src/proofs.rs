@@ -54,9 +54,8 @@ pub fn read_seal(row: &SealRow) -> Result<Seal> {
 /// [`StoreError::Damaged`] where the stored heads do not give the seal's root.
 pub async fn trial_map(seals: &dyn Seals, seal: &Seal) -> Result<TrialMap> {
     let mut map = TrialMap::new();
-    for head in seals.sealed_heads(seal.seal).await? {
-        map.set(&Head { trial: head.trial.to_string(), size: head.size, root: head.root });
-    }
+    let heads = seals.sealed_heads(seal.seal).await?.into_iter();
+    map.set_all(heads.map(|head| Head { trial: head.trial.into(), size: head.size, root: head.root }));
     if map.root() == seal.root {
         Ok(map)
     } else {
