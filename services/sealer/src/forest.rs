@@ -7,10 +7,13 @@ use trialseal_seal::hash::{Hash, Sha3};
 use trialseal_seal::map::{Head, TrialMap};
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tree::{self, Frontier};
-use trialseal_store::{Events, LeafRow, NodeRow, SealedHead, Seals, TreeName, proofs};
+use trialseal_store::{LeafRow, NodeRow, SealedHead, Seals, TreeName, proofs};
 
-use crate::edge::frontier;
+use crate::edge::frontiers;
 use crate::error::SealError;
+
+/// Trees that are read at once: at most 2 MB of each level of tiles.
+const TREES: usize = 256;
 
 pub(crate) struct Forest {
     /// Frontiers of the trials that have grown since this process started.
@@ -58,21 +61,27 @@ impl Forest {
     /// [`SealError::Damaged`] where a stored tree does not have the root that was sealed.
     pub(crate) async fn prepare(
         &mut self,
-        store: &(impl Seals + Events + ?Sized),
+        seals: &(impl Seals + ?Sized),
         leaves: &[LeafRow],
     ) -> Result<(), SealError> {
-        for LeafRow { trial, .. } in leaves {
-            if self.has_tree(trial) {
-                continue;
+        let trials: HashSet<&TrialId> = leaves
+            .iter()
+            .map(|leaf| &leaf.trial)
+            .filter(|trial| !self.frontiers.contains_key(trial))
+            .collect();
+        // A trial without a sealed event has no tree to read.
+        let trees =
+            trials.into_iter().filter_map(|trial| Some((trial.clone(), self.map.get(trial.as_str())?.size)));
+        let trees: Vec<(TrialId, u64)> = trees.collect();
+        for trees in trees.chunks(TREES) {
+            for ((trial, size), frontier) in trees.iter().zip(frontiers(seals, trees).await?) {
+                if self.map.get(trial.as_str()).is_none_or(|head| head.root != frontier.root()) {
+                    let what =
+                        format!("the first {size} events of trial {trial} are not those that were sealed");
+                    return Err(SealError::Damaged(what));
+                }
+                self.frontiers.insert(trial.clone(), frontier);
             }
-            let Some(head) = self.map.get(trial.as_str()) else { continue };
-            let frontier = frontier(store, &TreeName::Trial(trial.clone()), head.size).await?;
-            if frontier.root() != head.root {
-                let what =
-                    format!("the first {} events of trial {trial} are not those that were sealed", head.size);
-                return Err(SealError::Damaged(what));
-            }
-            self.frontiers.insert(trial.clone(), frontier);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use trialseal_seal::tree::Frontier;
 use trialseal_store::{SealRow, Store, TreeName, proofs};
 
 use crate::cosigner::Signed;
-use crate::edge::{TILE, edge, frontier_of};
+use crate::edge::{TILE, frontier_of, log_edge};
 use crate::error::SealError;
 use crate::notes::Notes;
 use crate::publication::Publication;
@@ -80,7 +80,7 @@ impl Publisher {
         if known > recorded {
             return Err(SealError::Behind { published: known, recorded });
         }
-        let edge = edge(store.as_ref(), &TreeName::Log, size).await?;
+        let edge = log_edge(store.as_ref(), size).await?;
         let tree = frontier_of::<Sha2>(&TreeName::Log, size, &edge)?;
         if public.checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.root != tree.root()) {
             return Err(SealError::Fork(format!(

@@ -12,7 +12,7 @@ use trialseal_store::{
     LeafRow, LedgerHead, NodeRow, SealRef, SealRow, SealTx, SealWrite, StoreError, TreeName,
 };
 
-use crate::edge::frontier;
+use crate::edge::log_frontier;
 use crate::error::SealError;
 use crate::forest::Forest;
 use crate::publish::{Outlet, Public, Publisher, checked_seal};
@@ -48,7 +48,7 @@ impl State {
         let recorded = newest.as_ref().map_or(0, |seal| seal.seal + 1);
         let publisher = Publisher::open(parts, outlet, &public, recorded).await?;
         let forest = Forest::load(parts.store.as_ref(), newest.as_ref()).await?;
-        let log = frontier::<Sha2>(parts.store.as_ref(), &TreeName::Log, recorded).await?;
+        let log = log_frontier(parts.store.as_ref(), recorded).await?;
         parts.progress.set_recorded(head.position);
         if let Some(last) = publisher.size().checked_sub(1) {
             for seal in parts.store.seals(last, 1).await? {

@@ -127,6 +127,33 @@ async fn full_tiles_replace_the_partial_ones_and_a_restart_goes_on() {
     );
 }
 
+/// After a start the trees of trials that grow are read many at once, whatever their sizes, each as far as it goes.
+#[tokio::test]
+async fn a_restart_goes_on_with_the_trees_of_many_trials() {
+    let mut bench = Bench::new();
+    let mut sealer = bench.sealer().await.unwrap();
+    let sizes = [1, 2, 255, 256, 257, 511, 512, 900];
+    let mut trials: Vec<String> = (0..300).map(|n| format!("SMALL-{n}")).collect();
+    for trial in &trials {
+        bench.append(trial, 1).await;
+    }
+    for size in sizes {
+        let trial = format!("OF-{size}");
+        bench.append(&trial, size).await;
+        trials.push(trial);
+    }
+    sealer.round(&bench.shutdown).await.unwrap();
+    let mut sealer = bench.sealer().await.unwrap();
+    bench.append("NEW", 3).await;
+    for trial in &trials {
+        bench.append(trial, 2).await;
+    }
+    sealer.round(&bench.shutdown).await.unwrap();
+    let seals = bench.audit();
+    assert_eq!((seals.len(), seals[1].trials), (2, 309));
+    bench.assert_covers(&seals[1]).await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn every_failing_write_is_made_good_by_doing_it_again() {
     for (done, anew) in [(false, false), (false, true), (true, false), (true, true)] {

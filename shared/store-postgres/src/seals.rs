@@ -1,5 +1,7 @@
 //! Seals, sealed heads, tree nodes, checkpoints and notes.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use sqlx::{query, query_as};
 use trialseal_record::ids::TrialId;
@@ -61,6 +63,20 @@ impl Seals for PostgresStore {
         .bind(self.ledger)
         .bind(signed(seal)?);
         self.all(heads).await?.into_iter().map(columns::sealed_head).collect()
+    }
+
+    async fn parts(&self, level: u8, parts: &[(TrialId, Range<u64>)]) -> Result<Vec<Vec<Hash>>> {
+        let statement = if level == 0 { PARTS_OF_LEAVES } else { PARTS_OF_NODES };
+        let mut rows = query_as(statement)
+            .bind(self.ledger)
+            .bind(each(parts, |(trial, _)| trial.as_str()))
+            .bind(all(parts, |(_, range)| signed(range.start))?)
+            .bind(all(parts, |(_, range)| signed(range.end))?);
+        if level > 0 {
+            rows = rows.bind(i16::from(level));
+        }
+        let rows: Vec<(Vec<u8>,)> = self.all(rows).await?;
+        rows.into_iter().map(|(hashes,)| columns::hashes(&hashes)).collect()
     }
 
     async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>> {
@@ -180,6 +196,25 @@ impl SealTx for Locked {
         Self::commit(*self).await
     }
 }
+
+/// Of each part one row: its hashes, joined. Order and limit keep the planner to the key that ends in the place, also where
+/// it believes that the table has one row and any key will do.
+const PARTS_OF_LEAVES: &str = "SELECT coalesce(x.hashes, ''::BYTEA)
+    FROM UNNEST($2::TEXT[], $3::BIGINT[], $4::BIGINT[]) WITH ORDINALITY AS a (trial, first, past, part)
+    CROSS JOIN LATERAL (SELECT string_agg(leaf, ''::BYTEA ORDER BY trialseq) AS hashes FROM (
+        SELECT trialseq, leaf FROM event
+        WHERE ledger = $1 AND trial = a.trial AND trialseq >= a.first AND trialseq < a.past
+        ORDER BY trialseq LIMIT a.past - a.first) AS found) AS x
+    ORDER BY a.part";
+
+/// As [`PARTS_OF_LEAVES`], of a level that has nodes.
+const PARTS_OF_NODES: &str = "SELECT coalesce(x.hashes, ''::BYTEA)
+    FROM UNNEST($2::TEXT[], $3::BIGINT[], $4::BIGINT[]) WITH ORDINALITY AS a (tree, first, past, part)
+    CROSS JOIN LATERAL (SELECT string_agg(hash, ''::BYTEA ORDER BY place) AS hashes FROM (
+        SELECT place, hash FROM tree_node
+        WHERE ledger = $1 AND tree = a.tree AND level = $5 AND place >= a.first AND place < a.past
+        ORDER BY place LIMIT a.past - a.first) AS found) AS x
+    ORDER BY a.part";
 
 /// A seal in one statement, as a batch of events is.
 const WRITE: &str = "WITH heads AS (

@@ -1,5 +1,7 @@
 //! Seals, sealed heads, tree nodes, checkpoints and notes.
 
+use std::ops::Range;
+
 use async_trait::async_trait;
 use trialseal_record::ids::TrialId;
 use trialseal_seal::hash::Hash;
@@ -70,6 +72,31 @@ impl Seals for SqliteStore {
         .fetch_all(&self.readers)
         .await;
         rows.map_err(failed)?.into_iter().map(columns::sealed_head).collect()
+    }
+
+    async fn parts(&self, level: u8, parts: &[(TrialId, Range<u64>)]) -> Result<Vec<Vec<Hash>>> {
+        let statement = if level == 0 {
+            "SELECT leaf FROM event WHERE ledger = ?1 AND trial = ?2 AND trialseq >= ?3 AND trialseq < ?4
+             ORDER BY trialseq"
+        } else {
+            "SELECT hash FROM tree_node WHERE ledger = ?1 AND tree = ?2 AND level = ?5 AND place >= ?3 AND place < ?4
+             ORDER BY place"
+        };
+        let mut reader = self.readers.acquire().await.map_err(failed)?;
+        let mut found = Vec::with_capacity(parts.len());
+        for (trial, range) in parts {
+            let mut hashes = sqlx::query_scalar(statement)
+                .bind(self.ledger)
+                .bind(trial.as_str())
+                .bind(signed(range.start)?)
+                .bind(signed(range.end)?);
+            if level > 0 {
+                hashes = hashes.bind(level);
+            }
+            let hashes: Vec<Vec<u8>> = hashes.fetch_all(&mut *reader).await.map_err(failed)?;
+            found.push(hashes.iter().map(|hash| columns::hash(hash)).collect::<Result<_>>()?);
+        }
+        Ok(found)
     }
 
     async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>> {

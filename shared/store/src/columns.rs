@@ -290,6 +290,14 @@ pub fn nodes(tree: &TreeName, level: u8, from: u64, rows: Vec<(i64, Vec<u8>)>) -
     Ok(gap_free(&what, from, rows?, |(place, _)| *place)?.into_iter().map(|(_, hash)| hash).collect())
 }
 
+/// Hashes that were joined into one column.
+///
+/// # Errors
+/// [`StoreError::Damaged`] unless each has 32 bytes.
+pub fn hashes(column: &[u8]) -> Result<Vec<Hash>> {
+    column.chunks(32).map(hash).collect()
+}
+
 /// Puts documents into the order in which they were asked for; `None` stands where one was not found.
 pub fn in_order(ids: &[(TrialId, String)], found: &[Doc]) -> Vec<Option<Doc>> {
     let by_id: HashMap<_, _> = found.iter().map(|doc| ((&doc.trial, &doc.id), doc)).collect();

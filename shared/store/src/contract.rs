@@ -67,6 +67,7 @@ macro_rules! contract_list {
             sealed_heads_are_those_of_their_seal
             the_first_seal_that_covers_an_event_is_found
             nodes_are_read_in_ranges
+            parts_of_many_trees_are_read_together
             the_first_checkpoint_of_a_size_stays
             the_first_note_of_a_size_stays
             notes_are_found_around_sizes_without_one

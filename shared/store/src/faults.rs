@@ -4,6 +4,7 @@
 //! It stands before another store. Each call is announced to a [`Faults`] by its name (`"head"`, or `"append.commit"` for a
 //! call of a transaction), which says what becomes of it.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +139,7 @@ announced!(Seals {
     seal_covering(trial: &TrialId, trialseq: u64) -> Option<u64>;
     sealed_head(trial: &TrialId, seal: u64) -> Option<SealedHead>;
     sealed_heads(seal: u64) -> Vec<SealedHead>;
+    parts(level: u8, parts: &[(TrialId, Range<u64>)]) -> Vec<Vec<Hash>>;
     nodes(tree: &TreeName, level: u8, from: u64, limit: u32) -> Vec<Hash>;
     put_checkpoint(size: u64, note: &[u8]) -> Vec<u8>;
     checkpoint(size: u64) -> Option<Vec<u8>>;

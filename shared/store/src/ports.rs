@@ -1,5 +1,6 @@
 //! The ports. Each service takes only those it needs; [`Store`] is all of them, which only `server` names.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,6 +115,9 @@ pub trait Seals: Send + Sync {
     async fn sealed_head(&self, trial: &TrialId, seal: u64) -> Result<Option<SealedHead>>;
     /// The heads of all trials as of seal `seal`, by trial id.
     async fn sealed_heads(&self, seal: u64) -> Result<Vec<SealedHead>>;
+    /// Hashes of many trials' trees at a level (0 for leaves, else 8, 16 … as nodes are stored): for each part those of
+    /// its range, in order; fewer where some are missing.
+    async fn parts(&self, level: u8, parts: &[(TrialId, Range<u64>)]) -> Result<Vec<Vec<Hash>>>;
     /// Hashes of a tree's stored nodes at a level (8, 16 …) from index `from` on, up to `limit`, without gaps.
     async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>>;
     /// Compare-and-swap of the signed checkpoint of a size: stores `note` if there is none yet, and answers with the

@@ -1,6 +1,7 @@
 //! A store that stands before the one in memory: it can be down, be another one from some moment on, give damaged rows,
 //! and tells what is read through it while the head row's lock is held.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -109,6 +110,11 @@ impl Seals for Watched {
     }
     async fn sealed_heads(&self, seal: u64) -> Result<Vec<SealedHead>> {
         Ok(changed(self.reach("sealed_heads").await?.sealed_heads(seal).await?, &self.heads))
+    }
+    async fn parts(&self, level: u8, parts: &[(TrialId, Range<u64>)]) -> Result<Vec<Vec<Hash>>> {
+        let found = self.reach("parts").await?.parts(level, parts).await?;
+        let change = if level == 0 { &self.leaves } else { &self.nodes };
+        Ok(found.into_iter().map(|hashes| changed(hashes, change)).collect())
     }
     async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>> {
         Ok(changed(self.reach("nodes").await?.nodes(tree, level, from, limit).await?, &self.nodes))

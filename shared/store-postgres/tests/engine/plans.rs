@@ -120,6 +120,8 @@ async fn ask(store: &PostgresStore) {
     assert!(!store.of_stream(&trial, &stream, 0, ASKED).await.unwrap().is_empty());
     assert!(!store.leaves_from_position(0, ASKED).await.unwrap().is_empty());
     assert!(!store.leaves_of_trial(&trial, 0, ASKED).await.unwrap().is_empty());
+    let parts = [(trial.clone(), 0..1), (trial.clone(), 0..1)];
+    assert!(store.parts(0, &parts).await.unwrap().iter().all(|leaves| leaves.len() == 1));
     assert!(!store.trials(None, ASKED).await.unwrap().is_empty());
     assert!(store.command(&[1; 32]).await.unwrap().is_some());
     assert!(store.stream_of(&trial, &[3; 32]).await.unwrap().is_some());

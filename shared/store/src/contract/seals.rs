@@ -128,6 +128,42 @@ pub async fn nodes_are_read_in_ranges(store: Arc<dyn Store>) {
     assert_eq!(store.nodes(&TreeName::Trial(trial("U")), 8, 0, 10).await.unwrap(), []);
 }
 
+/// Parts of several trees, in the order in which they were asked for: leaves of events, or nodes of one level.
+pub async fn parts_of_many_trees_are_read_together(store: Arc<dyn Store>) {
+    let (t, u) = (trial("T"), trial("U"));
+    append(store.as_ref(), &t, stream(1), 5).await;
+    append(store.as_ref(), &u, stream(1), 3).await;
+    append(store.as_ref(), &t, stream(2), 2).await;
+    let of_t = store.leaves_of_trial(&t, 0, 10).await.unwrap();
+    let of_u = store.leaves_of_trial(&u, 0, 10).await.unwrap();
+    assert_eq!((of_t.len(), of_u.len()), (7, 3));
+    let asked =
+        [(u.clone(), 1..3), (t.clone(), 2..6), (trial("V"), 0..4), (t.clone(), 0..1), (u.clone(), 2..2)];
+    let found = store.parts(0, &asked).await.unwrap();
+    assert_eq!(found, [&of_u[1..], &of_t[2..6], &[], &of_t[..1], &[]]);
+    assert_eq!(
+        store.parts(0, &[(u.clone(), 1..9)]).await.unwrap(),
+        [&of_u[1..]],
+        "fewer than were asked for"
+    );
+    assert!(store.parts(0, &[]).await.unwrap().is_empty());
+
+    let node = |tree: &TreeName, level, index, number| NodeRow {
+        tree: tree.clone(),
+        level,
+        index,
+        hash: hash(number),
+    };
+    let [in_t, in_u] = [&t, &u].map(|trial| TreeName::Trial(trial.clone()));
+    let mut nodes: Vec<_> = (0..30).map(|n| node(&in_t, 8, n, n)).collect();
+    nodes.extend([node(&in_t, 16, 0, 100), node(&in_u, 8, 0, 200), node(&TreeName::Log, 8, 0, 300)]);
+    record_seal(store.as_ref(), seal(0, 10), vec![], nodes).await.unwrap();
+    let asked = [(u.clone(), 0..1), (t.clone(), 9..12), (u, 1..2)];
+    let found = store.parts(8, &asked).await.unwrap();
+    assert_eq!(found, [vec![hash(200)], (9..12).map(hash).collect(), vec![]]);
+    assert_eq!(store.parts(16, &[(t, 0..256)]).await.unwrap(), [[hash(100)]]);
+}
+
 /// A checkpoint of a size is never replaced; the caller learns which one is stored.
 pub async fn the_first_checkpoint_of_a_size_stays(store: Arc<dyn Store>) {
     let bytes: Vec<u8> = (0..=255).collect();

@@ -1,7 +1,7 @@
 //! Seals, sealed heads, tree nodes, checkpoints and notes.
 
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::ops::{Bound, Range};
 
 use async_trait::async_trait;
 use trialseal_record::ids::TrialId;
@@ -36,6 +36,20 @@ impl Seals for MemoryStore {
     async fn sealed_heads(&self, seal: u64) -> Result<Vec<SealedHead>> {
         let record = read(&self.record);
         Ok(record.trials.keys().filter_map(|trial| record.head_of(trial, seal)).collect())
+    }
+
+    async fn parts(&self, level: u8, parts: &[(TrialId, Range<u64>)]) -> Result<Vec<Vec<Hash>>> {
+        let record = read(&self.record);
+        let part = |(trial, range): &(TrialId, Range<u64>)| -> Vec<Hash> {
+            if level == 0 {
+                let places = record.by_trial.range((trial.clone(), range.start)..(trial.clone(), range.end));
+                return places.filter_map(|(_, at)| Some(record.events.get(at)?.leaf)).collect();
+            }
+            let key = |index| (TreeName::Trial(trial.clone()), level, index);
+            let nodes = record.nodes.range(key(range.start)..key(range.end));
+            nodes.map(|(_, hash)| *hash).collect()
+        };
+        Ok(parts.iter().map(part).collect())
     }
 
     async fn nodes(&self, tree: &TreeName, level: u8, from: u64, limit: u32) -> Result<Vec<Hash>> {
