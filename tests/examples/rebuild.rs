@@ -16,15 +16,15 @@ use mimalloc::MiMalloc;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use trialseal_projector::{Model, Projector, ProjectorParts};
-use trialseal_record::ParticipantId;
 use trialseal_record::event::DataRecorded;
-use trialseal_runtime::clock::{Clock, SystemClock};
-use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_store::{Progress, Store};
 
-use crate::ledger::{EVENTS_A_COMMAND, EVENTS_A_STREAM, Ledger, connect};
+use crate::in_process::{EVENTS_A_COMMAND, EVENTS_A_STREAM, Ledger, Place, new_participant};
 
-mod ledger;
+#[expect(dead_code, reason = "nothing is sealed here")]
+mod in_process;
+
+const TRIAL: &str = "MEASURED";
 
 /// That of the service.
 #[global_allocator]
@@ -50,8 +50,10 @@ async fn main() -> Result<()> {
     let events: u64 = events.parse().context("EVENTS is no number")?;
 
     let progress = Arc::new(Progress::new());
-    let store = connect(folder, url).await?;
-    let ledger = Arc::new(Ledger::open(folder, &store, &progress, template()?).await?);
+    let place = Place::new(folder.to_owned(), url)?;
+    let store = place.connect().await?;
+    let ledger = Arc::new(place.open_ledger(&store, &progress, template()?).await?);
+    ledger.register(&TRIAL.parse()?).await?;
     fill(&ledger, events).await?;
     let projector = projector(&store, &ledger, progress);
 
@@ -95,10 +97,11 @@ async fn fill(ledger: &Arc<Ledger>, events: u64) -> Result<()> {
         let (ledger, left) = (Arc::clone(ledger), Arc::clone(&left));
         producers.spawn(async move {
             let one_less = |left: u64| left.checked_sub(1);
+            let trial = TRIAL.parse()?;
             while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok() {
-                let participant = ParticipantId(SystemIds.uuid_v7(SystemClock.now()));
+                let participant = new_participant();
                 for version in (0..EVENTS_A_STREAM).step_by(EVENTS_A_COMMAND) {
-                    ledger.add(participant, version).await?;
+                    ledger.add(&trial, participant, version, EVENTS_A_COMMAND).await?;
                 }
             }
             anyhow::Ok(())

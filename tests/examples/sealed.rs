@@ -9,6 +9,8 @@
 //! `cargo xtask bench append` runs it: `sealed FOLDER SECONDS [POSTGRES-URL]`. The folder has to be empty; the log, the
 //! keys and, without a URL, the SQLite database come into it. It prints one line of JSON.
 
+mod in_process;
+
 use std::fs;
 use std::path::Path;
 use std::pin::pin;
@@ -18,26 +20,17 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::json;
 use tokio::task::{JoinHandle, JoinSet};
-use trialseal_record::ParticipantId;
-use trialseal_record::event::DataRecorded;
-use trialseal_runtime::clock::{Clock, SystemClock};
-use trialseal_runtime::ids::{Ids, SystemIds};
+use trialseal_record::TrialId;
 use trialseal_runtime::shutdown::Shutdown;
-use trialseal_seal::canonical;
-use trialseal_seal::note::{KeyKind, Signer};
-use trialseal_seal::policy::Policy;
-use trialseal_sealer::{Folder, SealError, Sealer, SealerParts, SealerSettings};
-use trialseal_store::{Progress, Store};
+use trialseal_sealer::SealError;
+use trialseal_store::Progress;
 
-use crate::ledger::{EVENTS_A_COMMAND, EVENTS_A_STREAM, Ledger, connect};
+use self::in_process::{EVENTS_A_COMMAND, EVENTS_A_STREAM, Ledger, Place, new_participant, three_items};
 
-mod ledger;
+const TRIAL: &str = "SEALED";
 
 /// Those who append at once, each waiting for its answer before it goes on: as many as the other loads have clients.
 const PRODUCERS: usize = 64;
-
-/// Bytes of an event's data, as canonical JSON.
-const DATA_BYTES: usize = 300;
 
 /// How long the sealer may need for what is left when the producers end. It is a failure, not a figure, if it needs more.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -56,11 +49,11 @@ async fn main() -> Result<()> {
     let length = Duration::from_secs(seconds.parse().context("SECONDS is no number")?);
 
     let progress = Arc::new(Progress::new());
-    let store = connect(folder, url).await?;
-    let ledger = Arc::new(Ledger::open(folder, &store, &progress, template()?).await?);
-    let bytes = canonical::to_vec(&ledger.data(0).to_data()?).len();
-    ensure!(bytes == DATA_BYTES, "the data of an event are {bytes} bytes");
-    let sealer = open_sealer(folder, store, &progress).await?;
+    let place = Place::new(folder.to_owned(), url)?;
+    let store = place.connect().await?;
+    let ledger = Arc::new(place.open_ledger(&store, &progress, three_items()?).await?);
+    ledger.register(&TRIAL.parse()?).await?;
+    let sealer = place.open_sealer(&store, &progress).await?;
     let shutdown = Shutdown::new();
     let mut sealing = tokio::spawn(sealer.run(shutdown.clone()));
     let begun = Instant::now();
@@ -71,23 +64,6 @@ async fn main() -> Result<()> {
     shutdown.request();
     sealing.await??;
     print(begun, &added, &seals)
-}
-
-async fn open_sealer(folder: &Path, store: Arc<dyn Store>, progress: &Arc<Progress>) -> Result<Sealer> {
-    let mut seed = [0; 32];
-    SystemIds.fill(&mut seed);
-    let signer = Signer::new(store.origin(), KeyKind::Ed25519, &seed)?;
-    let parts = SealerParts {
-        policy: Policy::parse(&Policy::text_for_log(&signer.verifier_key()))?,
-        witnesses: Vec::new(),
-        signer,
-        store,
-        place: Arc::new(Folder::new(folder.join("log"))),
-        clock: Arc::new(SystemClock),
-        progress: Arc::clone(progress),
-        settings: SealerSettings { interval: Duration::from_secs(1), ..SealerSettings::default() },
-    };
-    Ok(Sealer::open(parts).await?)
 }
 
 /// A command that is durable.
@@ -164,30 +140,17 @@ fn print(begun: Instant, added: &[Added], seals: &[Published]) -> Result<()> {
 
 /// Appends one command after the other, until it is late.
 async fn produce(ledger: &Ledger, until: Instant) -> Result<Vec<Added>> {
+    let trial: TrialId = TRIAL.parse()?;
     let mut added = Vec::new();
     loop {
-        let participant = ParticipantId(SystemIds.uuid_v7(SystemClock.now()));
+        let participant = new_participant();
         for version in (0..EVENTS_A_STREAM).step_by(EVENTS_A_COMMAND) {
             let begun = Instant::now();
             if begun >= until {
                 return Ok(added);
             }
-            let end = ledger.add(participant, version).await?;
+            let end = ledger.add(&trial, participant, version, EVENTS_A_COMMAND).await?;
             added.push(Added { begun, end });
         }
     }
-}
-
-fn template() -> Result<DataRecorded> {
-    let item = |oid: &str, value: &str, unit: &str| json!({"itemOid": oid, "value": value, "unit": unit});
-    let record = json!({
-        "visit": "WEEK 12", "form": "F.VITAL_SIGNS", "itemGroup": "IG.VITAL_SIGNS.SUPINE",
-        "collectedOn": "2026-03-02",
-        "items": [
-            item("IT.SYSBP", "128.0", "mmHg"),
-            item("IT.DIABP", "82.0", "mmHg"),
-            item("IT.PULSE", "104", "beats/min"),
-        ],
-    });
-    Ok(serde_json::from_value(json!({"record": record}))?)
 }

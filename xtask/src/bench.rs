@@ -9,6 +9,7 @@ mod engine;
 mod faults;
 mod import;
 mod rebuild;
+mod scale;
 mod trial;
 mod witness;
 
@@ -28,6 +29,8 @@ pub(crate) enum Bench {
     Cdisc(cdisc::Options),
     /// Faults at every step on the way to PostgreSQL, under load; counts them, and looks for what is lost
     Faults(faults::Options),
+    /// Whether recording, opening, sealing and proving cost the same however large the record is
+    Scale(scale::Options),
     /// How many checkpoints a second a witness cosigns on one processor
     Witness(witness::Options),
     /// How fast the record is read and read models are folded from it, for each second of a core
@@ -41,6 +44,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Import(options) => import::run(options),
         Bench::Cdisc(options) => cdisc::run(options),
         Bench::Faults(options) => faults::run(options),
+        Bench::Scale(options) => scale::run(options),
         Bench::Witness(options) => witness::run(options),
         Bench::Rebuild(options) => rebuild::run(options),
     }

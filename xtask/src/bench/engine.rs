@@ -42,15 +42,19 @@ impl Build {
 
     /// Builds the programs of these packages with optimisation.
     pub(super) fn of(packages: &[&str]) -> Result<Self> {
-        let cargo = || {
-            let mut cargo = Command::new(env!("CARGO"));
-            cargo.current_dir(crate::repository());
-            cargo
-        };
         let packages = packages.iter().flat_map(|package| ["-p", *package]);
-        let status = cargo().args(["build", "--release", "--bins"]).args(packages).status()?;
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(crate::repository()).args(["build", "--release", "--bins"]).args(packages);
+        let status = cargo.status()?;
         ensure!(status.success(), "what is to be measured does not build");
-        let output = cargo().args(["metadata", "--format-version", "1", "--no-deps"]).output()?;
+        Self::without_service()
+    }
+
+    /// Where a build goes, for what is measured without the service's program.
+    pub(super) fn without_service() -> Result<Self> {
+        let mut cargo = Command::new(env!("CARGO"));
+        cargo.current_dir(crate::repository()).args(["metadata", "--format-version", "1", "--no-deps"]);
+        let output = cargo.output()?;
         let metadata: Value = serde_json::from_slice(&output.stdout)?;
         let target = metadata["target_directory"].as_str().context("cargo names no target folder")?;
         Ok(Self { target: target.into() })
@@ -110,13 +114,9 @@ pub(super) fn run_again_with_postgres(options: &[&str]) -> Result<ExitCode> {
 
 /// Makes an empty database by PostgreSQL's own client, and answers with its address.
 pub(super) fn new_database(server: &str, name: &str) -> Result<String> {
-    let database = format!("trialseal_bench_{}", name.replace('-', "_"));
-    for sql in
-        [format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"), format!("CREATE DATABASE {database}")]
-    {
-        let status = Command::new("psql").args([server, "--quiet", "--command", &sql]).status();
-        ensure!(status.context("psql is missing")?.success(), "{database} cannot be made in PostgreSQL");
-    }
+    drop_database(server, name)?;
+    let database = database(name);
+    psql(server, &format!("CREATE DATABASE {database}"))?;
     let (base, _) = server.rsplit_once('/').context("the address of PostgreSQL names no database")?;
     Ok(format!("{base}/{database}"))
 }
@@ -131,4 +131,19 @@ pub(super) fn finish(command: &mut Command, what: &str) -> Result<Output> {
         bail!("{what}:\n{}", end.join("\n"));
     }
     Ok(output)
+}
+
+/// Removes what [`new_database`] made, if it is there.
+pub(super) fn drop_database(server: &str, name: &str) -> Result<()> {
+    psql(server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", database(name)))
+}
+
+fn database(name: &str) -> String {
+    format!("trialseal_bench_{}", name.replace('-', "_"))
+}
+
+fn psql(server: &str, sql: &str) -> Result<()> {
+    let status = Command::new("psql").args([server, "--quiet", "--command", sql]).status();
+    ensure!(status.context("psql is missing")?.success(), "PostgreSQL refuses {sql:?}");
+    Ok(())
 }
