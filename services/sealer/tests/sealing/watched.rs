@@ -253,7 +253,8 @@ forward!(Appends {
 forward!(Models {
     generations(model: &str) -> Result<Vec<ModelRow>>;
     new_generation(model: &str) -> Result<u32>;
-    activate(model: &str, generation: u32) -> Result<()>;
+    activate(model: &str, generation: u32) -> Result<bool>;
+    drop_unused(model: &str) -> Result<()>;
     docs(model: &str, generation: u32, ids: &[(TrialId, String)]) -> Result<Vec<Option<Doc>>>;
     list(
         model: &str,
