@@ -34,6 +34,7 @@ mod rng;
 mod service;
 mod trial;
 mod verifier;
+mod witness;
 
 pub use client::{Answer, Client};
 pub use cluster::Cluster;
@@ -51,6 +52,7 @@ pub use rng::{Rng, seed};
 pub use service::{Role, Service};
 pub use trial::{Trial, bodies};
 pub use verifier::{Verdict, Verifier};
+pub use witness::{Witness, Witnesses};
 
 /// Turns functions that take an [`Engine`] into tests, one for each engine.
 #[macro_export]

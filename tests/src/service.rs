@@ -100,6 +100,26 @@ impl Service {
         url: String,
         settings: &[(&'static str, &str)],
     ) -> Self {
+        let mut service = Self::prepared_in(dir, database, url, settings);
+        service.shell = shell;
+        service.launch();
+        service
+    }
+
+    /// A service that is not running yet, and has no ledger.
+    pub fn prepared(engine: Engine) -> Self {
+        let dir = folder();
+        let database = Database::make(engine, dir.path());
+        let url = database.url();
+        Self::prepared_in(dir, database, url, &[])
+    }
+
+    /// Sets one more setting for the next start.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.settings.push((name, value.to_owned()));
+    }
+
+    fn prepared_in(dir: TempDir, database: Database, url: String, settings: &[(&'static str, &str)]) -> Self {
         let mut all = vec![
             ("TRIALSEAL_DATABASE_URL", url),
             ("TRIALSEAL_SEAL_INTERVAL_MS", "200".to_owned()),
@@ -109,10 +129,7 @@ impl Service {
             ("TRIALSEAL_ORIGIN", "ledger.example.org/test".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        let mut service = Self::new(Arc::new(database), Arc::new(dir), all);
-        service.shell = shell;
-        service.launch();
-        service
+        Self::new(Arc::new(database), Arc::new(dir), all)
     }
 
     fn new(database: Arc<Database>, dir: Arc<TempDir>, settings: Vec<(&'static str, String)>) -> Self {

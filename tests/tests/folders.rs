@@ -1,4 +1,4 @@
-//! Which folder: no command but `serve` makes a ledger, and no two processes serve one.
+//! Which folder: no command but `serve` and `keys` makes a ledger, and no two processes serve one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
