@@ -49,6 +49,11 @@ impl Client {
         self.token.as_deref().unwrap_or_default()
     }
 
+    /// The service's address, such as `http://127.0.0.1:8480`.
+    pub fn address(&self) -> String {
+        self.address.read().unwrap().clone()
+    }
+
     /// Reads.
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], SendBody::none()).unwrap_or_else(|error| panic!("GET {path}: {error}"))
