@@ -13,10 +13,11 @@ use trialseal_runtime::shutdown::{Roles, Shutdown};
 use trialseal_runtime::telemetry;
 use trialseal_seal::note::VerifierKey;
 
-use crate::config::{Config, DEFAULT_LISTEN, Log, ML_DSA_KEY};
+use crate::config::{Config, DEFAULT_LISTEN, Log, ML_DSA_KEY, Mirrored};
 use crate::cosigner::Cosigner;
 use crate::folder::{Folder, Lock};
 use crate::http;
+use crate::mirror::{Mirror, Mirrors};
 use crate::witness::Witness;
 
 /// How long requests under way have when the witness is asked to end.
@@ -54,6 +55,9 @@ struct Run {
     /// First start: the verifier key of a log to cosign for, and after a space its origin if that is another name.
     #[arg(long, value_name = "VKEY")]
     log: Vec<String>,
+    /// First start: the address of one of these logs, and after a space its origin; keep and serve a copy of it.
+    #[arg(long, value_name = "URL ORIGIN")]
+    mirror: Vec<String>,
     /// First start: the address and port to listen on; port 0 takes any free one.
     #[arg(long)]
     listen: Option<SocketAddr>,
@@ -117,13 +121,18 @@ async fn serve(run: &Run) -> Result<()> {
     let clock = Arc::new(SystemClock);
     let cosigner = Cosigner::new(keys, clock, journal, notes, Arc::clone(&published))?;
     let (witness, queue) = Witness::new(folder.config.keys(), published);
-    let (server, address) = http::server(&folder.config, witness, GRACE)?;
+    let mirrors = Mirrors::new(&folder.config, &run.folder);
+    let (server, address) = http::server(&folder.config, witness, mirrors, GRACE)?;
     tracing::info!(%address, witness = folder.config.name, logs = folder.config.logs.len(), "witnessing");
     print_keys(&verifier_keys);
     println!("listening on http://{address}{}", folder.config.prefix);
 
     let mut roles = Roles::new(shutdown.clone());
-    // The lock lives as long as the thread that writes the journal, which nothing can end from outside.
+    // The lock lives as long as the threads that write, which nothing can end from outside.
+    let lock = Arc::new(lock);
+    for mirror in Mirror::all(&folder.config, &run.folder, &shutdown) {
+        roles.spawn("mirror", mirror.run(Arc::clone(&lock), shutdown.clone()));
+    }
     let deciding = move || {
         let _lock = lock;
         cosigner.run(queue)
@@ -140,6 +149,11 @@ impl Run {
         self.log.iter().map(|text| Log::parse(text).with_context(|| format!("--log {text}"))).collect()
     }
 
+    fn mirrors(&self) -> Result<Vec<Mirrored>> {
+        let read = |text: &String| Mirrored::parse(text).with_context(|| format!("--mirror {text}"));
+        self.mirror.iter().map(read).collect()
+    }
+
     /// The configuration of a first start.
     fn config(&self) -> Result<Config> {
         let Some(name) = &self.name else {
@@ -149,6 +163,7 @@ impl Run {
             )
         };
         let mut config = Config::new(name, self.listen.unwrap_or(DEFAULT_LISTEN), self.logs()?);
+        config.mirrors = self.mirrors()?;
         config.ml_dsa_key = self.ml_dsa.then(|| ML_DSA_KEY.into());
         // What would not be read again must not be written: a name with a newline, a log twice.
         let read = Config::parse(&config.text())?;
@@ -161,7 +176,8 @@ impl Run {
         let is_so = self.name.as_ref().is_none_or(|name| *name == config.name)
             && self.listen.is_none_or(|listen| listen == config.listen)
             && (!self.ml_dsa || config.ml_dsa_key.is_some())
-            && self.logs()?.iter().all(|log| config.logs.contains(log));
+            && self.logs()?.iter().all(|log| config.logs.contains(log))
+            && self.mirrors()?.iter().all(|mirror| config.mirrors.contains(mirror));
         ensure!(
             is_so,
             "the witness in {} is configured otherwise: change witness.conf, or leave the options of a first start out",

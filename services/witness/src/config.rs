@@ -6,6 +6,7 @@
 //! listen 127.0.0.1:8490
 //! log ledger.example.org/main+0a1b2c3d+AW…
 //! log sum.golang.org+033de0ae+Ac… go.sum database tree
+//! mirror https://ledger.example.org/log ledger.example.org/main
 //! ```
 
 use std::collections::HashMap;
@@ -41,6 +42,8 @@ pub(crate) struct Config {
     pub(crate) prefix: String,
     /// The logs it cosigns for.
     pub(crate) logs: Vec<Log>,
+    /// Those of them that it keeps a copy of.
+    pub(crate) mirrors: Vec<Mirrored>,
 }
 
 /// A key that is trusted to sign a log's checkpoints. A log may have several.
@@ -63,11 +66,29 @@ impl Log {
     }
 }
 
+/// A log to keep a copy of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mirrored {
+    /// Where it is published, without a slash at the end.
+    pub(crate) url: String,
+    pub(crate) origin: String,
+}
+
+impl Mirrored {
+    /// Reads `<url> <origin>`.
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let (url, origin) = text.split_once([' ', '\t']).context("an address and an origin are needed")?;
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        ensure!(host.is_some_and(|host| !host.is_empty()), "the address must begin with https:// or http://");
+        Ok(Self { url: url.trim_end_matches('/').to_owned(), origin: origin.trim().to_owned() })
+    }
+}
+
 impl Config {
     /// A witness with these and otherwise what is usual.
     pub(crate) fn new(name: &str, listen: SocketAddr, logs: Vec<Log>) -> Self {
         let (name, prefix) = (name.to_owned(), String::new());
-        Self { name, listen, key: DEFAULT_KEY.into(), ml_dsa_key: None, prefix, logs }
+        Self { name, listen, key: DEFAULT_KEY.into(), ml_dsa_key: None, prefix, logs, mirrors: Vec::new() }
     }
 
     /// Reads the file's text.
@@ -88,6 +109,10 @@ impl Config {
         let listen = lines.once.get("listen").map_or(Ok(DEFAULT_LISTEN), |text| text.parse());
         let prefix = lines.once.remove("prefix").unwrap_or_default();
         ensure!(is_prefix(&prefix), "`prefix` must begin with / and end with none, such as /w1");
+        for Mirrored { origin, .. } in &lines.mirrors {
+            let is_known = lines.logs.iter().any(|log| log.origin == *origin);
+            ensure!(is_known, "there is no line `log` for the log that `mirror` names: {origin}");
+        }
         Ok(Self {
             name,
             listen: listen.context("`listen` must be an IP address and a port, such as 127.0.0.1:8490")?,
@@ -95,12 +120,13 @@ impl Config {
             ml_dsa_key: lines.once.remove("ml-dsa-key").map(PathBuf::from),
             prefix,
             logs: lines.logs,
+            mirrors: lines.mirrors,
         })
     }
 
     /// The file's text.
     pub(crate) fn text(&self) -> String {
-        let Self { name, listen, key, ml_dsa_key, prefix, logs } = self;
+        let Self { name, listen, key, ml_dsa_key, prefix, logs, mirrors } = self;
         let mut text =
             format!("# A witness; see docs/witness.md. Read at its start.\nname {name}\nlisten {listen}\n");
         let mut line = |word: &str, value: &str| {
@@ -120,6 +146,9 @@ impl Config {
             let origin = if origin == key.name() { String::new() } else { format!(" {origin}") };
             line("log", &format!("{key}{origin}"));
         }
+        for Mirrored { url, origin } in mirrors {
+            line("mirror", &format!("{url} {origin}"));
+        }
         text
     }
 
@@ -138,6 +167,7 @@ impl Config {
 struct Lines {
     once: HashMap<&'static str, String>,
     logs: Vec<Log>,
+    mirrors: Vec<Mirrored>,
 }
 
 impl Lines {
@@ -150,6 +180,13 @@ impl Lines {
                 let log = Log::parse(value)?;
                 ensure!(!self.logs.contains(&log), "this log stands there already");
                 self.logs.push(log);
+                return Ok(());
+            }
+            "mirror" => {
+                let mirror = Mirrored::parse(value)?;
+                let is_new = self.mirrors.iter().all(|there| there.origin != mirror.origin);
+                ensure!(is_new, "a mirror of this log stands there already");
+                self.mirrors.push(mirror);
                 return Ok(());
             }
             "name" => "name",
@@ -184,7 +221,8 @@ mod tests {
         let (a, b) = (key("ledger.example.org/a", KeyKind::Ed25519), key("b.example", KeyKind::Ed25519));
         let text = format!(
             "# mine\n\nname witness.example.org/w1\n listen\t0.0.0.0:80 \nkey /run/secrets/w1\nml-dsa-key pq\nprefix /w/1\nlog {a}\n\
-             log {b} go.sum database tree\nlog {b} ledger.example.org/a\n"
+             log {b} go.sum database tree\nlog {b} ledger.example.org/a\n\
+             mirror https://b.example/log/ go.sum database tree\n"
         );
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.name, "witness.example.org/w1");
@@ -192,6 +230,8 @@ mod tests {
         let origins: Vec<_> = config.logs.iter().map(|log| log.origin.as_str()).collect();
         assert_eq!(origins, ["ledger.example.org/a", "go.sum database tree", "ledger.example.org/a"]);
         assert_eq!(config.keys()["ledger.example.org/a"].len(), 2, "a log may have several keys");
+        let mirror = Mirrored { url: "https://b.example/log".into(), origin: "go.sum database tree".into() };
+        assert_eq!(config.mirrors, [mirror]);
         assert_eq!(Config::parse(&config.text()).unwrap(), config);
 
         let plain = Config::parse("name w\n").unwrap();
@@ -217,6 +257,13 @@ mod tests {
             (format!("name a\nlog {log} {}", "o".repeat(256)), "line 2: the origin has more than 255 bytes"),
             (format!("name a\nlog {witness}"), "line 2: the key is none that logs sign with"),
             (format!("name a\nlog {log}\nlog {log}"), "line 3: this log stands there already"),
+            ("name a\nmirror b.example b".to_owned(), "line 2: the address must begin with https://"),
+            ("name a\nmirror https://b.example".to_owned(), "line 2: an address and an origin are needed"),
+            ("name a\nmirror https://b b\nmirror https://c b".to_owned(), "line 3: a mirror of this log"),
+            (
+                "name a\nmirror https://b b".to_owned(),
+                "there is no line `log` for the log that `mirror` names: b",
+            ),
         ] {
             let error = format!("{:#}", Config::parse(&text).unwrap_err());
             assert!(error.starts_with(expected), "{error}");

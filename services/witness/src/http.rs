@@ -2,6 +2,7 @@
 
 mod add_checkpoint;
 mod checkpoint;
+mod mirror;
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use trialseal_runtime::shutdown::Shutdown;
 use trialseal_runtime::telemetry;
 
 use crate::config::Config;
+use crate::mirror::Mirrors;
 use crate::witness::Witness;
 
 /// The largest body, in bytes: a proof of 63 hashes, and a note with 16 signatures of the largest kind there is, which
@@ -27,24 +29,32 @@ use crate::witness::Witness;
 const BODY_BYTES: usize = 128 << 10;
 
 /// The server, which listens already, and its address; serving begins with [`run`].
-pub(crate) fn server(config: &Config, witness: Witness, grace: Duration) -> Result<(Server, SocketAddr)> {
+pub(crate) fn server(
+    config: &Config,
+    witness: Witness,
+    mirrors: Mirrors,
+    grace: Duration,
+) -> Result<(Server, SocketAddr)> {
     let listener = TcpListener::bind(config.listen);
     let listener = listener.with_context(|| format!("cannot listen on {}", config.listen))?;
     let address = listener.local_addr()?;
-    let (witness, prefix) = (Data::new(witness), config.prefix.clone());
+    let (witness, mirrors, prefix) = (Data::new(witness), Data::new(mirrors), config.prefix.clone());
     let make = move || {
         let below = |path: &str| format!("{prefix}{path}");
         let methods = Methods::default().and(&[
             (&below("/add-checkpoint"), "POST"),
             (&below("/{origin}/checkpoint"), "GET"),
+            (&below("/mirror/{origin}/{path:.*}"), "GET"),
             ("/healthz", "GET"),
             ("/metrics", "GET"),
         ]);
-        let witnessing = web::scope(&prefix).service(add_checkpoint::post).service(checkpoint::get);
+        let witnessing =
+            web::scope(&prefix).service(add_checkpoint::post).service(checkpoint::get).service(mirror::get);
         // Not `only_problems`: C2SP says in which form a conflict is answered.
         App::new()
             .configure(|app| configure(app, BODY_BYTES))
             .app_data(witness.clone())
+            .app_data(mirrors.clone())
             .app_data(Data::new(methods))
             .service(healthz)
             .service(metrics)
