@@ -8,6 +8,7 @@ mod cdisc;
 mod engine;
 mod faults;
 mod import;
+mod mixed;
 mod rebuild;
 mod scale;
 mod trial;
@@ -25,6 +26,8 @@ pub(crate) enum Bench {
     Append(append::Options),
     /// How fast a large file is taken in, and how much memory that needs
     Import(import::Options),
+    /// How much longer single commands take while a large file is imported
+    Mixed(mixed::Options),
     /// The CDISC pilot data in, sealed, out again, verified, and compared byte for byte
     Cdisc(cdisc::Options),
     /// Faults at every step on the way to PostgreSQL, under load; counts them, and looks for what is lost
@@ -42,6 +45,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
     match bench {
         Bench::Append(options) => append::run(options),
         Bench::Import(options) => import::run(options),
+        Bench::Mixed(options) => mixed::run(options),
         Bench::Cdisc(options) => cdisc::run(options),
         Bench::Faults(options) => faults::run(options),
         Bench::Scale(options) => scale::run(options),

@@ -179,6 +179,7 @@ fn writer(ledger: &Ledger, settings: &Settings, clock: &Arc<dyn Clock>, progress
             queue_bytes: limits.queue_bytes,
             unsealed_events: limits.unsealed_events,
             patience: limits.patience,
+            ..WriterSettings::default()
         },
     )
 }

@@ -3,6 +3,9 @@
 //!
 //! A batch holds the head row's lock from its first statement to its commit. Under it, and not before, the writer looks
 //! whether anything stands against an append; what is left over gets places, a time and hashes, and is inserted.
+//!
+//! There are two lanes. What people wait for goes in the foreground; what is sent in bulk goes in the background, and
+//! makes nobody in the foreground wait for more than the small batch that is just being recorded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use crate::progress::Progress;
 use crate::rows::{CommandId, CommandRow, Digest, EventRow};
 
 mod batch;
+mod lanes;
 mod plan;
 #[cfg(test)]
 mod tests;
@@ -177,6 +181,11 @@ pub enum AppendError {
 pub struct WriterSettings {
     /// Events in one transaction at the most: bounds how long the head row stays locked.
     pub batch_events: usize,
+    /// Events of the background lane in one transaction, unless a single append has more: bounds how long the foreground
+    /// waits for what was begun before it came.
+    pub background_events: usize,
+    /// After so long without anything of the background lane in a batch, it has its share of the next one, whoever waits.
+    pub background_waits: Duration,
     /// Events that may wait, over all callers.
     pub queue_events: usize,
     /// Bytes of bodies that may wait, over all callers.
@@ -198,6 +207,8 @@ impl Default for WriterSettings {
     fn default() -> Self {
         Self {
             batch_events: 2_000,
+            background_events: 200,
+            background_waits: Duration::from_millis(50),
             queue_events: 20_000,
             queue_bytes: 64 << 20,
             unsealed_events: 500_000,
@@ -209,7 +220,8 @@ impl Default for WriterSettings {
 /// A handle to the writer; cloned freely. The writer ends when the last handle is gone and the queue is empty.
 #[derive(Clone)]
 pub struct Writer {
-    queue: mpsc::UnboundedSender<Waiting>,
+    foreground: mpsc::UnboundedSender<Waiting>,
+    background: mpsc::UnboundedSender<Waiting>,
     events_free: Arc<Semaphore>,
     bytes_free: Arc<Semaphore>,
     /// Bytes of bodies that may wait for a place in the queue.
@@ -241,14 +253,16 @@ impl Writer {
         progress: Arc<Progress>,
         settings: WriterSettings,
     ) -> Self {
-        let (queue, waiting) = mpsc::unbounded_channel();
+        let (foreground, in_front) = mpsc::unbounded_channel();
+        let (background, behind) = mpsc::unbounded_channel();
         let origin = events.origin().to_owned();
         tokio::spawn(
             batch::Batcher { appends, clock, progress, settings, origin, known: plan::Known::default() }
-                .run(waiting),
+                .run(lanes::Lanes::new(in_front, behind, settings)),
         );
         Self {
-            queue,
+            foreground,
+            background,
             events_free: Arc::new(Semaphore::new(settings.queue_events)),
             bytes_free: Arc::new(Semaphore::new(settings.queue_bytes)),
             outside_free: Arc::new(Semaphore::new(settings.queue_bytes)),
@@ -264,9 +278,26 @@ impl Writer {
     /// # Errors
     /// [`AppendError`]; each variant says what the caller can do.
     pub async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.append_in(&self.foreground, append).await
+    }
+
+    /// The same, in the background lane: all that waits in the foreground is recorded first, but for what keeps this lane
+    /// moving. Appends of this lane are recorded in the order in which they came.
+    ///
+    /// # Errors
+    /// [`AppendError`]; each variant says what the caller can do.
+    pub async fn append_in_background(&self, append: Append) -> Result<Appended, AppendError> {
+        self.append_in(&self.background, append).await
+    }
+
+    async fn append_in(
+        &self,
+        lane: &mpsc::UnboundedSender<Waiting>,
+        append: Append,
+    ) -> Result<Appended, AppendError> {
         let places = self.places(&append).await?;
         let (answer, outcome) = oneshot::channel();
-        self.queue.send(Waiting { append, answer, places }).map_err(|_| stopped())?;
+        lane.send(Waiting { append, answer, places }).map_err(|_| stopped())?;
         match outcome.await.map_err(|_| stopped())?? {
             Outcome::Recorded(events) => Ok(Appended { events, replayed: false }),
             Outcome::Replayed(command) => self.replay(&command).await,

@@ -50,7 +50,7 @@ pub(crate) struct Options {
 
 /// A load: so many clients at once, each with so many events a request.
 #[derive(Debug, Clone, Copy)]
-struct Load {
+pub(super) struct Load {
     name: &'static str,
     clients: usize,
     events: u64,
@@ -62,7 +62,7 @@ struct Load {
 
 impl Load {
     /// Clients that send as soon as they are answered.
-    const fn full(name: &'static str, clients: usize, events: u64) -> Self {
+    pub(super) const fn full(name: &'static str, clients: usize, events: u64) -> Self {
         Self { name, clients, events, pause: Duration::ZERO, query: "" }
     }
 }
@@ -77,11 +77,11 @@ const PUBLISHED: Load =
     Load { pause: Duration::from_millis(100), query: "?wait=sealed", ..Load::full("published", 16, 1) };
 
 /// What a load came to.
-struct Measured {
+pub(super) struct Measured {
     name: &'static str,
-    events_a_second: f64,
-    p50: Duration,
-    p99: Duration,
+    pub(super) events_a_second: f64,
+    pub(super) p50: Duration,
+    pub(super) p99: Duration,
 }
 
 pub(super) fn run(options: &Options) -> Result<ExitCode> {
@@ -177,12 +177,12 @@ fn print_light(durable: &Measured, published: &Measured) {
     );
 }
 
-fn milliseconds(time: Duration) -> f64 {
+pub(super) fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 10_000.0).round() / 10.0
 }
 
 /// A trial with an open site, where participants can be enrolled.
-struct Bench {
+pub(super) struct Bench {
     address: String,
     tokens: Tokens,
     /// The site's id.
@@ -191,7 +191,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn open(service: &Service) -> Result<Self> {
+    pub(super) fn open(service: &Service) -> Result<Self> {
         let tokens = Tokens::create(service.launch())?;
         let address = service.address();
         let sponsor = tokens.client(Role::Sponsor, &address);
@@ -238,18 +238,30 @@ impl Bench {
         Ok(format!("{path}/data"))
     }
 
-    fn measure(&self, load: Load, length: Duration) -> Result<Measured> {
+    /// Measures for so long, after the warming up.
+    pub(super) fn measure(&self, load: Load, length: Duration) -> Result<Measured> {
         let begin = Instant::now() + WARM_UP;
         let end = begin + length;
+        self.measure_until(load, begin, &|now| now > end)
+    }
+
+    /// Measures from `begin` until it is over at the time that `is_over` is asked about.
+    pub(super) fn measure_until(
+        &self,
+        load: Load,
+        begin: Instant,
+        is_over: &(dyn Fn(Instant) -> bool + Sync),
+    ) -> Result<Measured> {
         let latencies = thread::scope(|scope| {
             let clients: Vec<_> =
-                (0..load.clients).map(|_| scope.spawn(move || self.submit(load, begin, end))).collect();
+                (0..load.clients).map(|_| scope.spawn(move || self.submit(load, begin, is_over))).collect();
             let joined = clients.into_iter().map(|client| match client.join() {
                 Ok(latencies) => latencies,
                 Err(_) => bail!("a client panicked"),
             });
             joined.collect::<Result<Vec<Vec<Duration>>>>()
         })?;
+        let length = begin.elapsed();
         let mut latencies: Vec<Duration> = latencies.into_iter().flatten().collect();
         ensure!(!latencies.is_empty(), "nothing was answered within {length:?}");
         latencies.sort_unstable();
@@ -260,8 +272,13 @@ impl Bench {
         Ok(Measured { name: load.name, events_a_second, p50: at(50), p99: at(99) })
     }
 
-    /// Sends one request after the other; answers how long those took that were answered between `begin` and `end`.
-    fn submit(&self, load: Load, begin: Instant, end: Instant) -> Result<Vec<Duration>> {
+    /// Sends one request after the other; answers how long those took that were answered from `begin` until it was over.
+    fn submit(
+        &self,
+        load: Load,
+        begin: Instant,
+        is_over: &(dyn Fn(Instant) -> bool + Sync),
+    ) -> Result<Vec<Duration>> {
         let client = self.tokens.client(Role::Investigator, &self.address);
         let mut wire = Wire::open(&self.address, self.tokens.token(Role::Investigator))?;
         let template = Template::new();
@@ -276,7 +293,7 @@ impl Bench {
             let sent = Instant::now();
             wire.post(&format!("{path}{}", load.query), &format!("{path}.{request}"), &body)?;
             let answered = Instant::now();
-            if answered > end {
+            if is_over(answered) {
                 break;
             }
             if sent >= begin {

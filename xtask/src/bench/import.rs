@@ -123,7 +123,8 @@ const TESTS: [(&str, &str, &str, u32, u32); 4] = [
     ("CREAT", "Creatinine", "umol/L", 600, 1100),
 ];
 
-fn write_rows(path: &Path, rows: u64) -> Result<()> {
+/// Writes a file of so many laboratory results.
+pub(super) fn write_rows(path: &Path, rows: u64) -> Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     let mut rng = Rng::new(rows);
     let dataset = Dataset {

@@ -1,8 +1,9 @@
 //! Recording the rows of a checked file: chunk by chunk, in order, several chunks ahead.
 //!
-//! A chunk is one append. While one is being appended, the next ones are decided on (on the states as they will be
-//! then) and their commitments and encryption are computed on other threads. When it turns out that somebody else
-//! changed what a chunk rested on, that chunk and those after it are decided anew; nothing of them was recorded.
+//! A chunk is one append, in the background lane of the writer. While one is being appended, the next ones are decided on
+//! (on the states as they will be then) and their commitments and encryption are computed on other threads. When it turns
+//! out that somebody else changed what a chunk rested on, that chunk and those after it are decided anew; nothing of them
+//! was recorded.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -29,10 +30,10 @@ mod rows;
 mod working;
 
 /// Chunks that are decided on before the first of them is recorded: enough to keep the other threads busy.
-const AHEAD: usize = 6;
+const AHEAD: usize = 4;
 
 /// Chunks between two savings of how far the import is.
-const SAVE_EVERY_CHUNKS: u64 = 8;
+const SAVE_EVERY_CHUNKS: u64 = 40;
 
 /// Why a recording broke off. It should not: everything that the file could cause was checked before.
 #[derive(Debug, thiserror::Error)]
@@ -202,7 +203,7 @@ impl Recorder<'_> {
         let InFlight { step, mut append, exceptions, preparing } = front;
         append.events = preparing.await.map_err(Failed::new)?.map_err(Failed::new)?;
         // A crash before this line records nothing of the step, and after it all: the next start asks for its command.
-        match self.ingest.writer.append(append).await {
+        match self.ingest.writer.append_in_background(append).await {
             Ok(appended) if appended.replayed => {
                 // It was recorded when its outcome seemed lost, with ids that the later steps do not know of.
                 if let Some(command) = self.recorded_before(step.number).await? {
@@ -246,7 +247,9 @@ impl Recorder<'_> {
         }
         // No caller's key can be like this: theirs hold no line end.
         let key = format!("{trial}\nimport/{import}/{number}");
-        let content = [b"import step".as_slice(), import.0.as_bytes(), &number.to_be_bytes()];
+        // A file that was begun with chunks of another size is not gone on with: its chunks are other rows.
+        let size = rows::CHUNK_ROWS.to_be_bytes();
+        let content = [b"import step".as_slice(), import.0.as_bytes(), &number.to_be_bytes(), &size];
         (self.ingest.vault.command_id(&sender.actor, &key), self.ingest.vault.digest(&content))
     }
 

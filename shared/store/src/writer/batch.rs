@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::lanes::Lanes;
 use super::plan::{Known, Plan};
-use super::{Append, AppendError, Clock, Outcome, Waiting, WriterSettings, body_bytes};
+use super::{Append, AppendError, Clock, Outcome, WriterSettings};
 use crate::error::StoreError;
 use crate::ports::Appends;
 use crate::progress::Progress;
@@ -33,18 +33,8 @@ pub(super) struct Batcher {
 type Answers = Vec<Result<Outcome, AppendError>>;
 
 impl Batcher {
-    pub(super) async fn run(mut self, mut waiting: mpsc::UnboundedReceiver<Waiting>) {
-        let mut next = None;
-        loop {
-            let first = match next.take() {
-                Some(first) => first,
-                None => match waiting.recv().await {
-                    Some(first) => first,
-                    None => return,
-                },
-            };
-            let (batch, left) = self.gather(first, &mut waiting);
-            next = left;
+    pub(super) async fn run(mut self, mut lanes: Lanes) {
+        while let Some(batch) = lanes.next_batch().await {
             let (appends, answers): (Vec<_>, Vec<_>) =
                 batch.into_iter().map(|w| (w.append, (w.answer, w.places))).unzip();
             let outcomes = self.commit_or_bisect(appends).await;
@@ -54,26 +44,6 @@ impl Batcher {
                 drop(places);
             }
         }
-    }
-
-    /// All that is waiting, up to one transaction's worth; what does not fit any more opens the next batch.
-    fn gather(
-        &self,
-        first: Waiting,
-        waiting: &mut mpsc::UnboundedReceiver<Waiting>,
-    ) -> (Vec<Waiting>, Option<Waiting>) {
-        let mut events = first.append.events.len();
-        let mut bytes = body_bytes(&first.append);
-        let mut batch = vec![first];
-        while let Ok(more) = waiting.try_recv() {
-            events += more.append.events.len();
-            bytes += body_bytes(&more.append);
-            if events > self.settings.batch_events || bytes > self.settings.batch_bytes() {
-                return (batch, Some(more));
-            }
-            batch.push(more);
-        }
-        (batch, None)
     }
 
     /// Commits; where the database refuses the batch, halves it, so that one poisoned append fails alone.

@@ -17,6 +17,7 @@ use crate::progress::Progress;
 use crate::rows::{CommandId, CommandRow, LedgerHead, StreamVersion, WriteBatch};
 
 mod election;
+mod lanes;
 
 /// Bodies that the faulty engine refuses.
 const POISON: &[u8] = b"poison";

@@ -13,8 +13,8 @@ use super::Failed;
 use crate::import::cells::{Columns, Row};
 use crate::import::dataset::for_each_row;
 
-/// Rows of one chunk. Each makes an event or two, so this stays below what one transaction of the writer takes.
-const CHUNK_ROWS: usize = 500;
+/// Rows of one chunk. A chunk is one transaction, and whoever sends a single command meanwhile waits for its end.
+pub(super) const CHUNK_ROWS: usize = 100;
 
 /// Bytes of one chunk at the most, names of columns included, but for its last row.
 const CHUNK_BYTES: usize = 4 << 20;
