@@ -157,12 +157,23 @@ impl Service {
 
     /// Starts another process on the same database, in a folder of its own with the same keys. It stands by.
     pub fn with_its_keys(&self) -> Self {
+        self.with_its_keys_and(self.settings.clone())
+    }
+
+    /// As [`Service::with_its_keys`], where the other process reaches the database through a proxy of its own.
+    pub fn with_its_keys_behind(&self, proxy: &Proxy) -> Self {
+        let mut settings = self.settings.clone();
+        settings.push(("TRIALSEAL_DATABASE_URL", self.database.url_at(proxy.address())));
+        self.with_its_keys_and(settings)
+    }
+
+    fn with_its_keys_and(&self, settings: Vec<(&'static str, String)>) -> Self {
         let dir = tempfile::Builder::new().prefix("trialseal-").tempdir().unwrap();
         fs::create_dir(dir.path().join("keys")).unwrap();
         for key in all_files(&self.dir().join("keys")) {
             fs::copy(&key, dir.path().join("keys").join(key.file_name().unwrap())).unwrap();
         }
-        let mut beside = Self::new(Arc::clone(&self.database), Arc::new(dir), self.settings.clone());
+        let mut beside = Self::new(Arc::clone(&self.database), Arc::new(dir), settings);
         beside.start_standby();
         beside
     }

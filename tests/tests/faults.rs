@@ -2,7 +2,10 @@
 //! The connection to the database breaks or stalls around every step that events take into it; the service is killed; the
 //! database ends sessions. In the end nothing that was acknowledged is missing or another, and nothing is recorded twice.
 //!
-//! `TRIALSEAL_FAULTS` says how many faults. `cargo xtask bench faults` runs it with 1,000.
+//! It happens to one process, and to two on one database, of which the elected one is hit: then it may also be replaced by
+//! the other one, or stand still until it was.
+//!
+//! `TRIALSEAL_FAULTS` says how many faults, in both together. `cargo xtask bench faults` runs it with 1,000.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -15,6 +18,7 @@ use trialseal_tests::{
     Action, Client, Database, Fault, Load, Moment, Proxy, Rng, Role, Service, Step, Trial, Verifier,
     assert_kept, seed, under_load,
 };
+use ureq::SendBody;
 
 /// Faults of a run, unless it is told another number.
 const FAULTS: usize = 100;
@@ -59,6 +63,10 @@ enum Kind {
     Terminate,
     /// The service is killed, and started again.
     Kill,
+    /// The service is killed, and started again once another process has taken over.
+    Replace,
+    /// The service stands still until another process has taken over, and then goes on.
+    Freeze,
 }
 
 impl Kind {
@@ -76,15 +84,27 @@ impl Kind {
         cuts.chain(stalls).chain([Self::Away, Self::Terminate, Self::Kill]).collect()
     }
 
+    /// Those that happen to two processes: what leaves a commit in doubt, and all that ends a process or its term.
+    fn of_two() -> Vec<Self> {
+        let cuts = Moment::ALL.map(|moment| Self::Cut(Step::Commit, moment));
+        let others = [
+            Self::Cut(Step::Begin, Moment::Answered),
+            Self::Cut(Step::Bind, Moment::Middle),
+            Self::Stall(Step::Commit, Moment::Before),
+            Self::Stall(Step::Commit, Moment::HalfAnswered),
+        ];
+        let whole = [Self::Away, Self::Terminate, Self::Kill, Self::Replace, Self::Freeze];
+        cuts.into_iter().chain(others).chain(whole).collect()
+    }
+
     /// One of them, those more often that do not come from a list of steps.
-    fn any(rng: &mut Rng) -> Self {
-        let choose = |rng: &mut Rng, from: &[Self]| from[index(rng, from.len())];
+    fn any(rng: &mut Rng, all: &[Self]) -> Self {
         match rng.between(1, 8) {
             1 | 2 => Self::Kill,
             3 => Self::Terminate,
             4 => Self::Away,
             5 => Self::Cut(Step::Commit, Moment::ALL[index(rng, Moment::ALL.len())]),
-            _ => choose(rng, &Self::all()),
+            _ => all[index(rng, all.len())],
         }
     }
 }
@@ -95,8 +115,9 @@ fn index(rng: &mut Rng, length: usize) -> usize {
 
 /// Who does all this.
 struct Saboteur<'a> {
-    proxy: &'a Proxy,
-    service: &'a mut Service,
+    /// The ways of the processes to the database, in their order.
+    proxies: &'a [Proxy],
+    processes: &'a mut [Service],
     load: &'a Load,
     rng: Rng,
     struck: BTreeMap<Kind, u32>,
@@ -104,10 +125,10 @@ struct Saboteur<'a> {
 }
 
 impl Saboteur<'_> {
-    fn strike_again_and_again(&mut self, faults: usize) {
-        let mut kinds = Kind::all();
+    fn strike_again_and_again(&mut self, faults: usize, all: &[Kind]) {
+        let mut kinds = all.to_vec();
         while kinds.len() < faults {
-            kinds.push(Kind::any(&mut self.rng));
+            kinds.push(Kind::any(&mut self.rng, all));
         }
         for last in (1..kinds.len()).rev() {
             kinds.swap(last, index(&mut self.rng, last + 1));
@@ -115,6 +136,7 @@ impl Saboteur<'_> {
         for kind in kinds {
             thread::sleep(Duration::from_millis(self.rng.between(0, LONGEST_PEACE_MS)));
             let begun = Instant::now();
+            self.revive();
             self.strike(kind);
             self.load.wait_for(RECOVERED);
             *self.struck.entry(kind).or_default() += 1;
@@ -127,35 +149,73 @@ impl Saboteur<'_> {
             Kind::Cut(step, moment) => self.disturb(step, moment, Action::Cut),
             Kind::Stall(step, moment) => self.disturb(step, moment, Action::Stall(STALL)),
             Kind::Away => {
-                self.proxy.close();
+                let proxy = &self.proxies[self.elected()];
+                proxy.close();
                 thread::sleep(Duration::from_millis(self.rng.between(0, LONGEST_CLOSED_MS)));
-                self.proxy.open();
+                proxy.open();
             }
             Kind::Terminate => self.terminate(),
             Kind::Kill => {
-                self.service.kill();
-                self.service.start_again();
+                let elected = self.elected();
+                self.processes[elected].kill();
+                self.processes[elected].start_standby();
+            }
+            Kind::Replace => {
+                let elected = self.elected();
+                self.processes[elected].kill();
+                self.elected();
+                self.processes[elected].start_standby();
+            }
+            Kind::Freeze => self.freeze(),
+        }
+    }
+
+    /// The process that serves, once one does.
+    fn elected(&self) -> usize {
+        self.processes[0].wait("one is elected", || self.processes.iter().position(Service::is_ready))
+    }
+
+    /// Starts those again that have ended, as another one was elected while they did not get on.
+    fn revive(&mut self) {
+        for process in &mut *self.processes {
+            let answer = process.anonymous().send("GET", "/healthz", &[], SendBody::none());
+            if answer.is_err() {
+                process.wait_for_end();
+                process.start_standby();
             }
         }
+    }
+
+    fn freeze(&mut self) {
+        let elected = self.elected();
+        self.processes[elected].signal("STOP");
+        let others = || (0..self.processes.len()).filter(|other| *other != elected);
+        self.processes[elected]
+            .wait("another one takes over", || others().find(|other| self.processes[*other].is_ready()));
+        self.processes[elected].signal("CONT");
+        let status = self.processes[elected].wait_for_end();
+        assert_eq!(status.code(), Some(1), "a process goes on though another one was elected");
+        self.processes[elected].start_standby();
     }
 
     fn disturb(&mut self, step: Step, moment: Moment, action: Action) {
         for _ in 0..MISSES {
             // A statement is prepared once a connection: only new ones do it.
             let skip = if step == Step::Parse { 0 } else { self.rng.between(0, MOST_SKIPPED) };
-            self.proxy.arm(Fault { step, skip, moment, action });
+            let proxy = &self.proxies[self.elected()];
+            proxy.arm(Fault { step, skip, moment, action });
             if step == Step::Parse {
-                self.proxy.cut_all();
+                proxy.cut_all();
             }
-            if self.proxy.has_struck(STEP_WITHIN) {
+            if proxy.has_struck(STEP_WITHIN) {
                 return;
             }
         }
-        panic!("{step:?} does not come\n{}", self.service.log());
+        panic!("{step:?} does not come\n{}", self.processes[self.elected()].log());
     }
 
     fn terminate(&self) {
-        let ended = self.service.database().texts(
+        let ended = self.processes[0].database().texts(
             "SELECT pg_terminate_backend(pid)::TEXT FROM pg_stat_activity
              WHERE datname = current_database() AND application_name = 'trialseal'
              ORDER BY xact_start IS NULL, state_change DESC LIMIT 1",
@@ -164,46 +224,74 @@ impl Saboteur<'_> {
     }
 }
 
+/// How many faults in all.
 fn faults() -> usize {
     #[expect(clippy::disallowed_methods, reason = "settings are the service's; this is the tests' own")]
     let given = std::env::var(FAULTS_SETTING).ok();
     given.map_or(FAULTS, |given| given.parse().expect("TRIALSEAL_FAULTS is a number"))
 }
 
+/// Of all faults, those that happen to two processes: some of them last as long as a term.
+fn faults_of_two() -> usize {
+    faults() / 4
+}
+
 #[test]
 fn nothing_is_lost_whatever_breaks() {
-    let (faults, rng) = (faults(), Rng::new(seed("faults")));
+    break_things("FAULTS-1", 1, faults() - faults_of_two(), &Kind::all());
+}
+
+#[test]
+fn nothing_is_lost_whatever_breaks_with_another_process_standing_by() {
+    break_things("FAULTS-2", 2, faults_of_two(), &Kind::of_two());
+}
+
+fn break_things(trial: &str, number: usize, faults: usize, kinds: &[Kind]) {
+    let rng = Rng::new(seed(trial));
     let database = Database::on_postgres();
-    let proxy = Proxy::to(database.server());
+    let proxies: Vec<Proxy> = (0..number).map(|_| Proxy::to(database.server())).collect();
     let settings = [("TRIALSEAL_SEAL_INTERVAL_MS", "100")];
-    let mut service = Service::start_behind(&proxy, database, &settings);
-    let trial = Trial::open(&service, "FAULTS-1");
-    let verifier = Verifier::of(&service);
-    let clients: Vec<Client> = vec![service.client(Role::Investigator)];
-    service.client(Role::Monitor);
+    let first = Service::start_behind(&proxies[0], database, &settings);
+    let trial = Trial::open(&first, trial);
+    let verifier = Verifier::of(&first);
+    let token = first.client(Role::Investigator).token().to_owned();
+    first.client(Role::Monitor);
+    let mut processes = vec![first];
+    for proxy in &proxies[1..] {
+        processes.push(processes[0].with_its_keys_behind(proxy));
+    }
+    let clients: Vec<Client> = processes.iter().map(|process| process.client_with(&token)).collect();
     let begun = Instant::now();
     let (history, struck) = under_load(&clients, &trial, PAUSE, |load| {
         let (struck, slowest) = (BTreeMap::new(), Duration::ZERO);
-        let mut saboteur = Saboteur { proxy: &proxy, service: &mut service, load, rng, struck, slowest };
-        saboteur.strike_again_and_again(faults);
+        let (proxies, processes) = (&proxies[..], &mut processes[..]);
+        let mut saboteur = Saboteur { proxies, processes, load, rng, struck, slowest };
+        saboteur.strike_again_and_again(faults, kinds);
         println!("slowest fault with its recovery: {} ms", saboteur.slowest.as_millis());
         saboteur.struck
     });
     let total: u32 = struck.values().sum();
-    println!("{:>6}  fault", "times");
+    println!("{:>6}  fault, of {number} processes", "times");
     for (kind, times) in &struck {
         println!("{times:>6}  {kind:?}");
     }
     println!("{total:>6}  in all, in {} s", begun.elapsed().as_secs());
-    for kind in Kind::all() {
-        assert!(struck.contains_key(&kind), "{kind:?} did not happen");
+    for kind in kinds {
+        assert!(struck.contains_key(kind), "{kind:?} did not happen");
     }
     assert!(total as usize >= faults, "only {total} faults of {faults}");
     let (commands, seconds) = (history.commands.len(), begun.elapsed().as_secs());
-    assert_kept(&service, &trial, history, &verifier);
+    // What was sent is sent again to the first one, which may have to take over for that.
+    processes.truncate(1);
+    if processes[0].anonymous().send("GET", "/healthz", &[], SendBody::none()).is_err() {
+        processes[0].wait_for_end();
+        processes[0].start_standby();
+    }
+    assert_kept(&processes[0], &trial, history, &verifier);
     // For whoever reads this by a program.
     let figures = json!({
-        "bench": "faults", "faults": total, "kinds": struck.len(), "commands": commands, "lost": 0, "seconds": seconds,
+        "bench": "faults", "processes": number, "faults": total, "kinds": struck.len(), "commands": commands,
+        "lost": 0, "seconds": seconds,
     });
     println!("{figures}");
 }

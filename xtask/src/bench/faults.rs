@@ -4,8 +4,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, ExitCode, Stdio};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
+use serde_json::{Value, json};
 
 use super::engine::run_again_with_postgres;
 
@@ -34,15 +35,15 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.current_dir(crate::repository()).stdout(Stdio::piped());
     cargo.args(["test", "--locked", "--quiet", "-p", "trialseal-tests", "--test", "faults"]);
-    cargo.args(["nothing_is_lost_whatever_breaks", "--", "--exact", "--nocapture"]);
+    cargo.args(["nothing_is_lost_whatever_breaks", "--", "--test-threads=1", "--nocapture"]);
     cargo.env("TRIALSEAL_FAULTS", options.count.to_string());
     let mut test = cargo.spawn().context("cargo cannot be started")?;
     let said = test.stdout.take().context("the test says nothing")?;
-    let mut figures = None;
+    let mut runs: Vec<Value> = Vec::new();
     for line in BufReader::new(said).lines() {
         let line = line?;
         if line.starts_with(FIGURES) {
-            figures = Some(line);
+            runs.push(serde_json::from_str(&line).context("the test gave figures that are no JSON")?);
         } else {
             println!("{line}");
         }
@@ -50,6 +51,14 @@ pub(super) fn run(options: &Options) -> Result<ExitCode> {
     if !test.wait()?.success() {
         return Ok(ExitCode::FAILURE);
     }
-    println!("{}", figures.context("the test gave no figures")?);
+    let sum = |name: &str| runs.iter().filter_map(|run| run[name].as_u64()).sum::<u64>();
+    let [faults, commands, lost, seconds] = ["faults", "commands", "lost", "seconds"].map(sum);
+    ensure!(faults >= u64::from(options.count), "the tests gave figures of {faults} faults");
+    println!(
+        "{}",
+        json!({
+            "bench": "faults", "faults": faults, "commands": commands, "lost": lost, "seconds": seconds, "runs": runs,
+        })
+    );
     Ok(ExitCode::SUCCESS)
 }
