@@ -1,8 +1,8 @@
 //! A full disk, a folder that cannot be written, a command that the database will not have, and a process that is stopped
 //! while it holds the lock: nothing acknowledged is lost, who asks is told, and the service recovers by itself.
 //!
-//! On SQLite, where all of it happens to one process. Neither root nor mounts are needed: a limit on the size of files
-//! stands for the full disk, and a file in the place of a folder for one that cannot be written, which root could.
+//! On SQLite, where all of it happens to one process. Here a limit on the size of files stands for the full disk, and a file
+//! in the place of a folder for one that cannot be written; in `disks` there are real ones.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -17,6 +17,9 @@ use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
 use trialseal_tests::{Answer, Client, Engine, Role, Service, Trial, Verifier, bodies, events_of};
+
+#[path = "trouble/disks.rs"]
+mod disks;
 
 const TRIAL: &str = "TROUBLE-1";
 
