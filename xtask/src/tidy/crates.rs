@@ -28,6 +28,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("sealer", &["record", "runtime", "seal", "store"]),
     ("verify", &["record", "seal"]),
     ("witness", &["runtime", "seal"]),
+    ("monitor", &["runtime", "seal", "verify"]),
     (
         "server",
         &[

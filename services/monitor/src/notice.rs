@@ -1,0 +1,104 @@
+//! Telling somebody of an alarm: a webhook, signed as Standard Webhooks has it (standardwebhooks.com, version 1).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use serde_json::json;
+use sha2::Sha256;
+use trialseal_seal::hash::sha256;
+use trialseal_seal::time::Timestamp;
+
+use crate::finding::Finding;
+use crate::place::Http;
+
+const SECRET_PREFIX: &str = "whsec_";
+/// Shortest and longest secret, bytes.
+const SECRET_BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+
+/// A webhook.
+pub struct Webhook {
+    url: String,
+    secret: Vec<u8>,
+    http: Http,
+}
+
+impl Webhook {
+    /// A webhook at an address; `secret` is `whsec_` and 24 to 64 bytes in base64. `None` where it is not.
+    pub fn new(url: &str, secret: &str) -> Option<Self> {
+        let secret = STANDARD.decode(secret.trim().strip_prefix(SECRET_PREFIX)?).ok()?;
+        let fits = SECRET_BYTES.contains(&secret.len());
+        fits.then(|| Self { url: url.to_owned(), secret, http: Http::default() })
+    }
+
+    /// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of id, time and body in base64.
+    fn signature(&self, id: &str, seconds: i64, body: &[u8]) -> Option<String> {
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).ok()?;
+        mac.update(format!("{id}.{seconds}.").as_bytes());
+        mac.update(body);
+        Some(format!("v1,{}", STANDARD.encode(mac.finalize().into_bytes())))
+    }
+}
+
+/// Whom to tell.
+#[derive(Default)]
+pub struct Notices {
+    /// A webhook, if there is one.
+    pub webhook: Option<Webhook>,
+}
+
+impl Notices {
+    /// Tells of an alarm; `true` once everybody was told. The same alarm has the same id, however often it is sent.
+    pub(crate) fn tell(&self, ledger: &str, finding: &Finding, evidence: &str, now: Timestamp) -> bool {
+        let Some(webhook) = &self.webhook else { return true };
+        let id = format!("msg_{}", &sha256(evidence.as_bytes()).to_string()[..32]);
+        let body = json!({
+            "type": "trialseal.monitor.alarm",
+            "timestamp": now.to_string(),
+            "data": {
+                "ledger": ledger,
+                "code": finding.code,
+                "record": finding.record,
+                "message": finding.message,
+                "evidence": evidence,
+            },
+        });
+        let body = body.to_string().into_bytes();
+        let seconds = now.seconds();
+        let Some(signature) = webhook.signature(&id, seconds, &body) else { return false };
+        let seconds = seconds.to_string();
+        let headers =
+            [("webhook-id", &*id), ("webhook-timestamp", &seconds), ("webhook-signature", &signature)];
+        match webhook.http.post(&webhook.url, &headers, &body) {
+            Ok(200..=299) => true,
+            Ok(status) => {
+                tracing::error!(status, "the webhook refuses the alarm; it is sent again with the next pass");
+                false
+            }
+            Err(error) => {
+                tracing::error!(%error, "the webhook does not answer; the alarm is sent again with the next pass");
+                false
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_that_of_the_specification() {
+        // The example of the specification's reference libraries.
+        let webhook = Webhook::new("http://a", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let signature =
+            webhook.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
+        assert_eq!(signature.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn what_is_no_secret_is_refused() {
+        for secret in ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!"] {
+            assert!(Webhook::new("http://a", secret).is_none(), "{secret}");
+        }
+    }
+}
