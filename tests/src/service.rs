@@ -188,6 +188,11 @@ impl Service {
         self.dir().join("log")
     }
 
+    /// Where the service answers.
+    pub fn address(&self) -> String {
+        self.address.read().unwrap().clone()
+    }
+
     /// The service's database.
     pub fn database(&self) -> &Database {
         &self.database
