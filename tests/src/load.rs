@@ -196,9 +196,11 @@ fn acknowledgement(answer: &Answer) -> Acknowledgement {
     Acknowledgement { events: Event::all_of(&answer.json()), replayed }
 }
 
-/// Too much to do, the database away, or others faster.
+/// Too much to do, the database away, or others faster; or the process stood still, and takes the request for one that did not
+/// arrive in time (408).
 fn may_be_sent_again(answer: &Answer) -> bool {
-    matches!(answer.status, 429 | 503) || answer.text().contains("urn:trialseal:problem:version-conflict")
+    matches!(answer.status, 408 | 429 | 503)
+        || answer.text().contains("urn:trialseal:problem:version-conflict")
 }
 
 /// Sends every command once more: the answer is the old one.
