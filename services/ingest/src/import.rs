@@ -15,6 +15,7 @@ mod status;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use trialseal_record::ids::ImportId;
 use trialseal_runtime::problem::Problem;
 use trialseal_store::StoreError;
@@ -43,6 +44,15 @@ pub enum ResumeError {
     /// The spool folder cannot be read.
     #[error("the spool folder cannot be read: {0}")]
     Spool(#[from] std::io::Error),
+}
+
+/// What came of work on another thread. Where the runtime ends before it was begun, nothing does, and this task ends with it:
+/// an import that was cut off so has not failed, and the next start goes on with it.
+async fn outcome<T>(work: JoinHandle<T>) -> Result<T, record::Failed> {
+    match work.await {
+        Err(error) if error.is_cancelled() => std::future::pending().await,
+        done => done.map_err(record::Failed::new),
+    }
 }
 
 impl Ingest {
@@ -138,7 +148,7 @@ impl Ingest {
     async fn check(&self, job: &mut Job, key: &Arc<DataKey>) -> Result<Option<Plan>, record::Failed> {
         let (folder, import, key) = (self.spool.clone(), job.import, Arc::clone(key));
         let checked = tokio::task::spawn_blocking(move || check::check(|| folder.open(import, &key)));
-        match checked.await.map_err(record::Failed::new)?.map_err(record::Failed::new)? {
+        match outcome(checked).await?.map_err(record::Failed::new)? {
             Checked::Sound(plan) => {
                 job.status.dataset = Some(plan.metadata.name.to_string());
                 job.status.rows = plan.metadata.records;

@@ -20,7 +20,7 @@ use trialseal_vault::DataKey;
 
 use super::check::Plan;
 use super::status::{Exceptions, Job};
-use super::{FIRST_PAUSE, LONGEST_PAUSE};
+use super::{FIRST_PAUSE, LONGEST_PAUSE, outcome};
 use crate::Ingest;
 use crate::prepare::{PrepareError, Stamp, prepare};
 use rows::Rows;
@@ -201,7 +201,7 @@ impl Recorder<'_> {
 
     async fn append(&mut self, front: InFlight) -> Result<(), Failed> {
         let InFlight { step, mut append, exceptions, preparing } = front;
-        append.events = preparing.await.map_err(Failed::new)?.map_err(Failed::new)?;
+        append.events = outcome(preparing).await?.map_err(Failed::new)?;
         // A crash before this line records nothing of the step, and after it all: the next start asks for its command.
         match self.ingest.writer.append_in_background(append).await {
             Ok(appended) if appended.replayed => {
