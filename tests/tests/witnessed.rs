@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -109,16 +110,19 @@ fn an_old_backup_is_refused_by_what_the_witnesses_know() {
     service.wait_until_sealed();
     service.stop();
     let backup = tempfile::tempdir().unwrap();
-    fs::copy(service.dir().join("trialseal.db"), backup.path().join("db")).unwrap();
+    let copy = |from: &Path, to: &Path| {
+        for name in ["trialseal.db", "trialseal.db-wal", "trialseal.db-shm"] {
+            let _ = fs::remove_file(to.join(name));
+            let _ = fs::copy(from.join(name), to.join(name));
+        }
+    };
+    copy(service.dir(), backup.path());
     service.start_again();
     trial.enrol("001", true);
     service.wait_until_sealed();
     service.stop();
     // The disk with database and published log is lost. What is put back knows nothing of the newest seals.
-    fs::copy(backup.path().join("db"), service.dir().join("trialseal.db")).unwrap();
-    for file in ["trialseal.db-wal", "trialseal.db-shm"] {
-        let _ = fs::remove_file(service.dir().join(file));
-    }
+    copy(backup.path(), service.dir());
     fs::remove_dir_all(service.published()).unwrap();
     assert!(!service.try_start_again(), "it serves");
     let log = service.log();
