@@ -141,7 +141,10 @@ impl Cosigner {
                     tokio::time::sleep(PAUSE).await;
                 }
             }
-            if self.is_done() && !self.progress.clock_is_ahead() {
+            if self.progress.clock_is_ahead() {
+                // The witnesses are asked again, though nothing new is signed: only they can tell that it is right.
+                tokio::time::sleep(PAUSE).await;
+            } else if self.is_done() {
                 // An error: the sealer is gone, and this task with it.
                 let _ = self.signed.changed().await;
             }
