@@ -37,6 +37,7 @@ pub(super) struct CommandKey {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "describes what `Sent` reads")]
 pub(super) struct Wait {
-    /// `sealed`: answer once a published seal covers the events, or after a while with the level `recorded`.
+    /// `sealed`: answer once a seal that the log has signed covers the events; `witnessed`: once its witnesses have cosigned
+    /// that. After a while the answer's `level` says how far they have come.
     wait: Option<String>,
 }
