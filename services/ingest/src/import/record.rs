@@ -155,8 +155,15 @@ impl Recorder<'_> {
             }
             // How many exceptions there were is known once all rows are recorded.
             Stage::End if self.in_flight.is_empty() => {
-                self.stage = Stage::Over;
                 let status = &self.job.status;
+                // Whatever cut the reading short, an import never ends with less than was checked.
+                if status.rows_recorded != status.rows {
+                    return Err(Failed(format!(
+                        "the file gave {} of its {} rows",
+                        status.rows_recorded, status.rows
+                    )));
+                }
+                self.stage = Stage::Over;
                 let end = CompleteImport { rows: status.rows_recorded, exceptions: status.exceptions.total };
                 Ok(Some(self.step(0, vec![Command::CompleteImport(import, end)])))
             }
