@@ -8,21 +8,24 @@ use crate::{Client, Service};
 /// Most that one page holds.
 const PAGE: usize = 1000;
 
-/// All events of a trial as the caller sees them, page by page, with no gap.
+/// All events of a trial as the caller sees them, page by page, with no gap; but for those that say who has read
+/// something, since this adds some.
 pub fn events_of(client: &Client, trial: &str) -> Vec<Value> {
     events_from(client, trial, 0)
 }
 
 /// The events of a trial from a place in it on.
 pub fn events_from(client: &Client, trial: &str, from: u64) -> Vec<Value> {
-    let mut events: Vec<Value> = Vec::new();
+    let (mut events, mut next) = (Vec::new(), from);
     loop {
-        let next = from + events.len() as u64;
         let after = next.checked_sub(1).map_or_else(String::new, |last| format!("&after={last}"));
         let page = client.json(&format!("/v1/trials/{trial}/events?limit={PAGE}{after}"));
-        for (place, event) in (next..).zip(page["events"].as_array().unwrap()) {
-            assert_eq!(event["header"]["trialseq"], place, "the record has a gap");
-            events.push(event.clone());
+        for event in page["events"].as_array().unwrap() {
+            assert_eq!(event["header"]["trialseq"], next, "the record has a gap");
+            next += 1;
+            if event["header"]["type"] != "record.read" {
+                events.push(event.clone());
+            }
         }
         if page["next"].is_null() {
             return events;
@@ -30,7 +33,7 @@ pub fn events_from(client: &Client, trial: &str, from: u64) -> Vec<Value> {
     }
 }
 
-/// Everything that a trial's read models say.
+/// Everything that a trial's read models say; but for how far they have come, since to read them takes them further.
 pub fn read_models(client: &Client, trial: &str) -> Value {
     let participants = all(client, &format!("/v1/trials/{trial}/participants"), "participants");
     let timelines: Vec<Value> = participants
@@ -40,8 +43,10 @@ pub fn read_models(client: &Client, trial: &str) -> Value {
             Value::from(all(client, &format!("/v1/trials/{trial}/participants/{id}/timeline"), "entries"))
         })
         .collect();
+    let mut overview = client.json(&format!("/v1/trials/{trial}/overview"));
+    overview.as_object_mut().unwrap().remove("position");
     json!({
-        "overview": client.json(&format!("/v1/trials/{trial}/overview")),
+        "overview": overview,
         "participants": participants,
         "timelines": timelines,
         "data": all(client, &format!("/v1/trials/{trial}/data"), "records"),

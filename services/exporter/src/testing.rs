@@ -16,8 +16,9 @@ use trialseal_access::{Principal, Token};
 use trialseal_record::Role;
 use trialseal_record::event::Event;
 use trialseal_record::ids::{ParticipantId, Scope, StreamId, TrialId};
-use trialseal_runtime::clock::ManualClock;
+use trialseal_runtime::clock::{Clock as _, ManualClock};
 use trialseal_runtime::ids::{Ids, SeededIds};
+use trialseal_runtime::request_log::RequestLog;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::dataset::ExportSigner;
@@ -28,6 +29,7 @@ use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::Frontier;
+use trialseal_store::access_log::AccessLog;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     Append, Events, NewEvent, NodeRow, Progress, SealRow, SealWrite, SealedHead, Seals as _, TreeName,
@@ -135,6 +137,7 @@ impl Ledger {
             seals: Arc::clone(&self.store) as _,
             jobs: Arc::clone(&self.store) as _,
             vault: Arc::clone(&self.vault),
+            access_log: self.access_log(),
             clock: Arc::clone(&self.clock) as _,
             ids: Arc::clone(&self.ids) as _,
             signer: ExportSigner::new(ORIGIN, &[9; 32]).unwrap(),
@@ -142,6 +145,16 @@ impl Ledger {
             folder: self.folder.path().join("exports"),
             jobs_at_once: 2,
         })
+    }
+
+    fn access_log(&self) -> AccessLog {
+        let (time, ids) = (Arc::clone(&self.clock), Arc::clone(&self.ids));
+        AccessLog::new(
+            self.writer.clone(),
+            Arc::clone(&self.vault),
+            Arc::new(move || Timestamp::from_micros(time.now())),
+            Arc::new(move |bytes| ids.fill(bytes)),
+        )
     }
 
     /// Begins an export of `DEMO-1` with all values, and gives its id.
@@ -273,7 +286,8 @@ pub(crate) async fn respond(exporter: &Exporter, request: TestRequest) -> Servic
     let app = app
         .app_data(Data::new(exporter.clone()))
         .app_data(holders(Arc::new(Roles)))
-        .wrap(from_fn(authenticate));
+        .wrap(from_fn(authenticate))
+        .wrap(RequestLog::new(Arc::new(ManualClock::new(START)), Arc::new(SeededIds::new(3))));
     let app = init_service(app).await;
     call_service(&app, request.to_request()).await.map_into_boxed_body()
 }

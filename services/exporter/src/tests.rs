@@ -129,7 +129,10 @@ async fn zip_of(ledger: &Ledger, role: Role, status: &Value) -> Vec<u8> {
         ledger.get(role, &format!("/v1/exports/{}/dataset.zip", status["id"].as_str().unwrap())).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_eq!(answer.header("etag"), format!("\"{}\"", status["sha256"].as_str().unwrap()));
-    assert_eq!(answer.header("content-disposition"), "attachment; filename=\"DEMO-1-seal-0.zip\"");
+    assert_eq!(
+        answer.header("content-disposition"),
+        format!("attachment; filename=\"DEMO-1-seal-{}.zip\"", status["seal"])
+    );
     assert_eq!(status["sha256"], json!(sha256(&answer.body)));
     assert_eq!(status["bytes"], json!(answer.body.len()));
     answer.body

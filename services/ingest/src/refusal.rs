@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use trialseal_record::{NaturalKeyKind, Refusal, RefusalKind};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_store::body::BodyError;
+use trialseal_store::draft::PrepareError;
 use trialseal_store::{AppendError, StoreError};
 use trialseal_vault::VaultError;
 
-use crate::prepare::PrepareError;
 use crate::states::StateError;
 
 /// Seconds after which asking again makes sense where too much is waiting.

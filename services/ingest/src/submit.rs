@@ -11,14 +11,15 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{Scope, StreamId, TrialId};
-use trialseal_record::{Actor, Command, Context, Decision, State, TrialState, decide};
+use trialseal_record::{Command, Context, Decision, State, TrialState, decide};
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_store::draft::Draft;
 use trialseal_store::{Append, AppendError, Appended, CommandId, CommandRow, Digest, Expected, NaturalKey};
 use uuid::{Builder, Uuid};
 
 use crate::Ingest;
 use crate::answer::{Level, Recorded};
-use crate::prepare::{Draft, Stamp, prepare};
+use crate::prepare::{prepare, stamp};
 use crate::refusal;
 use crate::states::{StateError, StreamState};
 
@@ -206,12 +207,7 @@ impl Ingest {
 
     /// What the decision may know besides the record.
     pub(crate) fn context(&self, principal: &Principal) -> Context {
-        let Principal { actor, role, organisation, .. } = principal;
-        Context {
-            now_micros: self.clock.now(),
-            actor: Actor { id: actor.clone(), role: *role, organisation: organisation.clone() },
-            new_id: self.random_uuid(),
-        }
+        Context { now_micros: self.clock.now(), actor: principal.as_actor(), new_id: self.random_uuid() }
     }
 
     /// A UUID that tells nothing, not even when it was made.
@@ -239,7 +235,7 @@ impl Ingest {
                 expected.push(Expected { stream, version: 0 });
             }
         }
-        let stamp = Stamp::new(&submission.principal, &submission.request_id);
+        let stamp = stamp(&submission.principal, &submission.request_id);
         // Costs no more than reading the body did.
         let events = prepare(&drafts, &stamp, self.ids.as_ref(), now_micros);
         let append = Append {

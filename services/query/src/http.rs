@@ -1,6 +1,7 @@
 //! The endpoints, one a file.
 
 mod absence;
+mod access_log;
 mod data;
 mod events;
 mod growth;
@@ -37,6 +38,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(overview::get)
         .service(participants::list)
         .service(timeline::list)
+        .service(access_log::list)
         .service(data::list)
         .service(seals::list)
         .service(policy::get)

@@ -14,6 +14,7 @@ mod http;
 mod pages;
 mod problems;
 mod proofs;
+mod reading;
 mod streams;
 #[cfg(test)]
 mod testing;
@@ -30,6 +31,7 @@ use trialseal_runtime::clock::Clock;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::refused::Refused;
+use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Events, Models, Progress, Seals};
 use trialseal_vault::Vault;
 
@@ -46,6 +48,8 @@ pub struct QueryParts {
     pub models: Arc<dyn Models>,
     /// Keys of data and documents.
     pub vault: Arc<Vault>,
+    /// Records what is read of participants' data.
+    pub access_log: AccessLog,
     /// The time, to say since when the ledger has been silent.
     pub clock: Arc<dyn Clock>,
     /// Tells when something was recorded.

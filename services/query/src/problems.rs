@@ -4,6 +4,7 @@ use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::TrialId;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_store::StoreError;
+use trialseal_store::access_log::AccessLogError;
 use trialseal_store::body::BodyError;
 use trialseal_vault::VaultError;
 
@@ -37,6 +38,16 @@ pub(crate) fn body(error: BodyError) -> Problem {
         }
         BodyError::Vault(error) => Problem::internal(&error),
     }
+}
+
+/// A reading that was not recorded, so that nothing may be read.
+#[expect(clippy::needless_pass_by_value, reason = "handed to map_err as it is")]
+pub(crate) fn access_log(error: AccessLogError) -> Problem {
+    if !error.is_passing() {
+        return Problem::internal(&error);
+    }
+    tracing::error!(%error, "query.access.record");
+    unavailable("That this is read cannot be recorded right now, so it cannot be read.")
 }
 
 pub(crate) fn damaged(what: &dyn std::fmt::Display) -> Problem {

@@ -21,9 +21,10 @@ use trialseal_access::{Principal, Token};
 use trialseal_record::event::Event;
 use trialseal_record::ids::{ParticipantId, Scope, StreamId, TrialId};
 use trialseal_record::{Role, view};
-use trialseal_runtime::clock::ManualClock;
+use trialseal_runtime::clock::{Clock as _, ManualClock};
 use trialseal_runtime::http::{Methods, configure, head_as_get, only_problems};
 use trialseal_runtime::ids::{Ids, SeededIds};
+use trialseal_runtime::request_log::RequestLog;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::data::{Secret, dataroot};
@@ -34,6 +35,7 @@ use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::Frontier;
+use trialseal_store::access_log::AccessLog;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     Append, Events as _, Models as _, NewEvent, NodeRow, Progress, SealRow, SealWrite, SealedHead,
@@ -59,7 +61,7 @@ pub(crate) struct Ledger {
     pub(crate) folder: tempfile::TempDir,
     keys: Arc<Destructible>,
     writer: Writer,
-    ids: SeededIds,
+    ids: Arc<SeededIds>,
     signer: Signer,
     trees: Mutex<Trees>,
 }
@@ -127,7 +129,7 @@ impl Ledger {
         let (appends, events) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
         let writer = Writer::spawn(appends, events, now, Arc::clone(&progress), WriterSettings::default());
         let signer = Signer::new(ORIGIN, KeyKind::Ed25519, &[7; 32]).unwrap();
-        let (shutdown, ids, trees) = (Shutdown::new(), SeededIds::new(1), Mutex::default());
+        let (shutdown, ids, trees) = (Shutdown::new(), Arc::new(SeededIds::new(1)), Mutex::default());
         Self { store, vault, clock, progress, shutdown, folder, keys, writer, ids, signer, trees }
     }
 
@@ -153,6 +155,7 @@ impl Ledger {
             seals: Arc::clone(&self.store) as _,
             models: Arc::clone(&self.store) as _,
             vault: Arc::clone(&self.vault),
+            access_log: self.access_log(),
             clock: Arc::clone(&self.clock) as _,
             progress: Arc::clone(&self.progress),
             shutdown: self.shutdown.clone(),
@@ -161,6 +164,16 @@ impl Ledger {
             heartbeat: Duration::from_mins(1),
             public_trials: vec!["PUBLIC-1".parse().unwrap()],
         }
+    }
+
+    fn access_log(&self) -> AccessLog {
+        let (time, ids) = (Arc::clone(&self.clock), Arc::clone(&self.ids));
+        AccessLog::new(
+            self.writer.clone(),
+            Arc::clone(&self.vault),
+            Arc::new(move || Timestamp::from_micros(time.now())),
+            Arc::new(move |bytes| ids.fill(bytes)),
+        )
     }
 
     /// The thread that opens the data of a participant's events when they are read with no key at hand.
@@ -345,6 +358,7 @@ pub(crate) fn app(
         .wrap(from_fn(authenticate))
         .wrap(from_fn(only_problems))
         .wrap(from_fn(head_as_get))
+        .wrap(RequestLog::new(Arc::new(ManualClock::new(START)), Arc::new(SeededIds::new(3))))
 }
 
 fn event(stream: StreamId, id: Uuid, kind: &str, dataroot: Hash, key: Uuid, body: Vec<u8>) -> NewEvent {

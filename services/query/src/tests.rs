@@ -1,3 +1,4 @@
+mod access;
 mod pages;
 mod proofs;
 mod reading;

@@ -2,17 +2,18 @@
 //! the keys at hand are compared with those.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use trialseal_record::event::{Event, KeyRegistered};
 use trialseal_record::values::KeyPurpose;
-use trialseal_record::{Name, Scope, StreamId, TrialId};
+use trialseal_record::{Actor, Name, Role, Scope, StreamId, TrialId};
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::ids::Ids;
-use trialseal_seal::canonical;
-use trialseal_seal::data::{Secret, dataroot};
+use trialseal_seal::data::Secret;
 use trialseal_store::body::{self, Body};
-use trialseal_store::{Append, AppendError, EventRow, Expected, NewEvent, Writer};
+use trialseal_store::draft::{Draft, Stamp};
+use trialseal_store::{Append, AppendError, EventRow, Expected, Writer};
 
 use crate::keys;
 use crate::ledger::Ledger;
@@ -52,6 +53,8 @@ async fn registration(
 ) -> Result<Append> {
     let (trial, stream) = (TrialId::ledger(), StreamId::ledger());
     let key = ledger.vault.key_of(&Scope::Trial(trial.clone())).await?;
+    let actor = Actor { id: ACTOR.to_owned(), role: Role::System, organisation: String::new() };
+    let stamp = Stamp::new(actor, None, None);
     let mut events = Vec::new();
     for (purpose, verifier_key) in keys {
         let event = Event::from(KeyRegistered {
@@ -59,25 +62,10 @@ async fn registration(
             purpose: *purpose,
             verifier_key: verifier_key.parse()?,
         });
-        let data = event.to_data()?;
         let mut secret = [0; 32];
         ids.fill(&mut secret);
-        let secret = Secret::from_bytes(secret);
-        let id = ids.uuid_v7(clock.now());
-        events.push(NewEvent {
-            stream,
-            id,
-            kind: event.kind().to_owned(),
-            schema_version: event.schema_version(),
-            dataroot: dataroot(&secret, &data)?,
-            actor: ACTOR.to_owned(),
-            actorrole: trialseal_record::Role::System.as_str().to_owned(),
-            correlationid: None,
-            causationid: None,
-            extra: BTreeMap::new(),
-            key: key.id(),
-            body: body::seal(&key, &id.to_string(), &secret, &canonical::to_vec(&data))?,
-        });
+        let draft = Draft { stream, event, key: Arc::clone(&key) };
+        events.push(draft.prepare(&stamp, ids.uuid_v7(clock.now()), &Secret::from_bytes(secret))?);
     }
     Ok(Append {
         command: ledger.vault.command_id(ACTOR, "register-keys"),
@@ -154,8 +142,6 @@ fn check_registered(
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use trialseal_runtime::clock::ManualClock;
     use trialseal_runtime::ids::SeededIds;
     use trialseal_runtime::settings::Settings;

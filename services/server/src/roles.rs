@@ -17,6 +17,7 @@ use trialseal_runtime::shutdown::{Roles, Shutdown};
 use trialseal_runtime::telemetry;
 use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings};
+use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Progress, Writer, WriterSettings};
 
 use crate::bootstrap;
@@ -58,7 +59,8 @@ async fn serve_elected(
     let progress = Arc::new(Progress::new());
 
     let writer = writer(&ledger, settings, &clock, &progress);
-    let exporter = exporter(&ledger, settings, &clock, &ids)?;
+    let access_log = access_log(&ledger, &writer, &clock, &ids);
+    let exporter = exporter(&ledger, settings, &clock, &ids, access_log.clone())?;
     let keys = [
         (KeyPurpose::Log, ledger.log_signer()?.verifier_key().to_string()),
         (KeyPurpose::Export, exporter.verifier_key()),
@@ -71,7 +73,7 @@ async fn serve_elected(
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
     exporter.resume_exports().await.context("cannot take up unfinished exports")?;
     let projector = Arc::new(ledger.projector(Arc::clone(&progress)));
-    let query = query(&ledger, settings, &clock, &progress, &shutdown)?;
+    let query = query(&ledger, settings, &clock, &progress, &shutdown, access_log)?;
 
     elected.step_forward().await;
     let server = http::server(
@@ -106,12 +108,14 @@ fn exporter(
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
+    access_log: AccessLog,
 ) -> Result<Exporter> {
     let exporter = Exporter::new(ExporterParts {
         events: ledger.store.clone(),
         seals: ledger.store.clone(),
         jobs: ledger.store.clone(),
         vault: Arc::clone(&ledger.vault),
+        access_log,
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
         signer: ledger.export_signer()?,
@@ -122,12 +126,23 @@ fn exporter(
     Ok(exporter.with_file_limits(settings.export_files))
 }
 
+fn access_log(ledger: &Ledger, writer: &Writer, clock: &Arc<dyn Clock>, ids: &Arc<dyn Ids>) -> AccessLog {
+    let (time, random) = (Arc::clone(clock), Arc::clone(ids));
+    AccessLog::new(
+        writer.clone(),
+        Arc::clone(&ledger.vault),
+        Arc::new(move || Timestamp::from_micros(time.now())),
+        Arc::new(move |bytes| random.fill(bytes)),
+    )
+}
+
 fn query(
     ledger: &Ledger,
     settings: &Settings,
     clock: &Arc<dyn Clock>,
     progress: &Arc<Progress>,
     shutdown: &Shutdown,
+    access_log: AccessLog,
 ) -> Result<Query> {
     let ids = settings.public_trials.iter().map(|id| id.parse());
     let parts = QueryParts {
@@ -135,6 +150,7 @@ fn query(
         seals: ledger.store.clone(),
         models: ledger.store.clone(),
         vault: Arc::clone(&ledger.vault),
+        access_log,
         clock: Arc::clone(clock),
         progress: Arc::clone(progress),
         shutdown: shutdown.clone(),

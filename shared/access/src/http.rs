@@ -13,8 +13,9 @@ use actix_web::middleware::Next;
 use actix_web::web::Data;
 use actix_web::{Error, FromRequest, HttpMessage, HttpRequest, ResponseError};
 use async_trait::async_trait;
+use trialseal_record::Text;
 use trialseal_runtime::problem::{Problem, ProblemKind};
-use trialseal_runtime::request_log::CallerRole;
+use trialseal_runtime::request_log::{CallerRole, RequestId};
 
 use crate::{Principal, Token};
 
@@ -111,6 +112,50 @@ impl FromRequest for Principal {
             }),
         )
     }
+}
+
+/// The header in which a reader says what for: the purpose of use.
+pub const PURPOSE: &str = "purpose-of-use";
+
+/// Most bytes of a purpose.
+const MAX_PURPOSE_BYTES: usize = 200;
+
+/// Who reads, by which request, and what for: what has to be known to record a reading.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    /// Who reads.
+    pub principal: Principal,
+    /// The request's id.
+    pub request: String,
+    /// What for, as they say in `Purpose-Of-Use`; `None` where they say nothing.
+    pub purpose: Option<Text>,
+}
+
+impl FromRequest for Reader {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let reader = |principal| {
+            let id = request.extensions().get::<RequestId>().map(|id| id.0.clone());
+            let id = id.ok_or_else(|| Problem::internal(&"the request log is not in the app"))?;
+            Ok(Self { principal, request: id, purpose: purpose(request)? })
+        };
+        ready(Principal::from_request(request, payload).into_inner().and_then(reader))
+    }
+}
+
+/// What a reader reads for.
+fn purpose(request: &HttpRequest) -> Result<Option<Text>, Problem> {
+    let Some(value) = request.headers().get(PURPOSE) else { return Ok(None) };
+    let text = std::str::from_utf8(value.as_bytes()).ok().filter(|text| text.len() <= MAX_PURPOSE_BYTES);
+    let purpose = text.and_then(|text| text.parse().ok());
+    purpose.map(Some).ok_or_else(|| {
+        let detail = format!(
+            "Purpose-Of-Use holds 1 to {MAX_PURPOSE_BYTES} bytes of UTF-8: what the data are read for."
+        );
+        Problem::new(ProblemKind::Malformed, detail)
+    })
 }
 
 /// [`Holders`] as app data.

@@ -1,4 +1,4 @@
-use trialseal_record::{Role, TrialId};
+use trialseal_record::{Actor, Role, TrialId};
 
 use crate::permission::Permission;
 
@@ -21,6 +21,11 @@ impl Principal {
     /// Whether the token's scope takes in `trial`. For one that it does not, answer as if the trial were not there.
     pub fn reaches(&self, trial: &TrialId) -> bool {
         self.trials.as_ref().is_none_or(|trials| trials.contains(trial))
+    }
+
+    /// The one who acts, as the record names them.
+    pub fn as_actor(&self) -> Actor {
+        Actor { id: self.actor.clone(), role: self.role, organisation: self.organisation.clone() }
     }
 
     /// Whether the role has a permission.

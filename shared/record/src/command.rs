@@ -68,6 +68,32 @@ pub enum Command {
 }
 
 impl Command {
+    /// What is asked for, in words that stand in the record.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::RegisterTrial(_) => "register-trial",
+            Self::SubmitProtocolVersion(_) => "submit-protocol-version",
+            Self::RecordIrbDecision(_) => "record-irb-decision",
+            Self::ActivateSite(_) => "activate-site",
+            Self::PublishConsentVersion(_) => "publish-consent-version",
+            Self::ScreenParticipant(_) => "screen-participant",
+            Self::SignConsent(..) => "sign-consent",
+            Self::WithdrawConsent(..) => "withdraw-consent",
+            Self::EnrolParticipant(..) => "enrol-participant",
+            Self::RecordVisit(..) => "record-visit",
+            Self::RecordData(..) => "record-data",
+            Self::CorrectData(..) => "correct-data",
+            Self::ReportAdverseEvent(..) => "report-adverse-event",
+            Self::RecordDisposition(..) => "record-disposition",
+            Self::SubmitResults(_) => "submit-results",
+            Self::StartImport(..) => "start-import",
+            Self::ImportRow(..) => "import-row",
+            Self::CompleteImport(..) => "complete-import",
+            Self::RegisterKey(_) => "register-key",
+            Self::RevokeKey(_) => "revoke-key",
+        }
+    }
+
     /// The participant whose state the decision needs. None for one that is yet to be screened.
     pub fn participant(&self) -> Option<ParticipantId> {
         match self {

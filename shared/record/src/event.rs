@@ -13,6 +13,7 @@
 //! `tests/stored`. To change one: raise its version in the table, say in `upcast` how the older one is read, and
 //! add a golden file of the new version; the old one stays.
 
+mod access;
 mod data;
 mod import;
 mod ledger;
@@ -23,6 +24,7 @@ mod upcast;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+pub use access::{CommandRefused, RecordRead};
 pub use data::{DataCorrected, DataRecorded};
 pub use import::{DataImported, ImportCompleted, ImportStarted};
 pub use ledger::{KeyRegistered, KeyRevoked};
@@ -127,6 +129,8 @@ events! {
     "results.submitted" v 1 => ResultsSubmitted,
     "key.registered" v 1 => KeyRegistered,
     "key.revoked" v 1 => KeyRevoked,
+    "record.read" v 1 => RecordRead,
+    "command.refused" v 1 => CommandRefused,
 }
 
 fn read<T: DeserializeOwned>(

@@ -139,12 +139,15 @@ pub enum StreamKind {
     Participant,
     /// One import of one file, and the rows of it that belong to no participant.
     Import,
+    /// Who has read the data of one participant, or of several at once: of the trial.
+    Access,
     /// The ledger's own administration, in the trial `_ledger`.
     Ledger,
 }
 
 impl StreamKind {
-    const ALL: [Self; 5] = [Self::Trial, Self::Site, Self::Participant, Self::Import, Self::Ledger];
+    const ALL: [Self; 6] =
+        [Self::Trial, Self::Site, Self::Participant, Self::Import, Self::Access, Self::Ledger];
 
     /// The kind as it stands before the slash of a stream id.
     pub const fn as_str(self) -> &'static str {
@@ -153,6 +156,7 @@ impl StreamKind {
             Self::Site => "site",
             Self::Participant => "participant",
             Self::Import => "import",
+            Self::Access => "access",
             Self::Ledger => "ledger",
         }
     }
@@ -197,6 +201,18 @@ impl StreamId {
     /// The stream of an import.
     pub const fn import(id: ImportId) -> Self {
         Self { kind: StreamKind::Import, uuid: id.0 }
+    }
+
+    /// The stream of who has read a participant's data. It is apart from the participant's own, so that nobody who records
+    /// something there has to know who reads; and it stays when the participant's key is destroyed, for what stands in it
+    /// is not participant data.
+    pub const fn access_to(participant: ParticipantId) -> Self {
+        Self { kind: StreamKind::Access, uuid: participant.0 }
+    }
+
+    /// The stream of who has read data of several participants at once.
+    pub fn access_to_trial(trial: &TrialId) -> Self {
+        Self { kind: StreamKind::Access, uuid: Self::trial(trial).uuid }
     }
 
     /// What the stream is the history of.

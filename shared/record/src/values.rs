@@ -384,3 +384,46 @@ pub enum ImportedValue {
 
 /// An imported row: the value of each column, by the column's name.
 pub type ImportedRecord = BTreeMap<String, ImportedValue>;
+
+value! {
+    /// A way in which participant data are read.
+    pub enum Reading {
+        /// A list of events with their data.
+        Events,
+        /// Events with their data, one after the other as they are recorded.
+        Stream,
+        /// One event with fields of its data and its proof.
+        Receipt,
+        /// The participants of a trial at a glance.
+        Participants,
+        /// What happened to a participant.
+        Timeline,
+        /// The values of a trial as they stand.
+        Data,
+        /// A dataset to take away.
+        Dataset,
+    }
+
+    /// Whose data are read.
+    pub enum Extent {
+        /// Those of the participant in whose stream the event is.
+        Participant,
+        /// Those of the participants that are listed. Where none is, data that name no participant.
+        Listed,
+        /// Those of participants who agree to the sharing of their data.
+        Consenting,
+        /// Everybody's in the trial.
+        Trial,
+    }
+}
+
+value! {
+    /// Events of a trial that follow each other.
+    pub struct Places {
+        /// `trialseq` of the first.
+        pub first: u64,
+        /// `trialseq` of the last; absent where whatever is recorded from there on is among them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub last: Option<u64>,
+    }
+}

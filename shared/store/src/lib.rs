@@ -8,11 +8,13 @@
 //! **Architecture invariant:** everything that decides what an append means (positions, versions, command ids, times,
 //! hashes) stands in [`writer`]; an engine only locks, reads and inserts rows.
 
+pub mod access_log;
 pub mod body;
 pub mod columns;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 pub mod docs;
+pub mod draft;
 mod error;
 #[cfg(feature = "faults")]
 pub mod faults;

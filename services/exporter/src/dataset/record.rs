@@ -140,8 +140,8 @@ fn shown(
     row: &EventRow,
     header: &Header,
 ) -> Result<Content, ExportError> {
-    if !rights.show(row) {
-        return Ok(Content::Withheld("no-consent"));
+    if let Some(why) = rights.withheld(row) {
+        return Ok(Content::Withheld(why));
     }
     Ok(match reader.body(row, header)? {
         Body::Erased => Content::Withheld("erased"),

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use serde_json::Value;
-use trialseal_record::ids::StreamId;
+use trialseal_record::ids::{StreamId, StreamKind};
 use trialseal_record::{ParticipantState, consents_to_research};
 use trialseal_seal::event::Header;
 use trialseal_store::EventRow;
@@ -44,12 +44,14 @@ impl Rights {
         Ok(Self::Consented(participants))
     }
 
-    /// Whether the data of events in this stream may be shown at all.
-    pub(super) fn show(&self, row: &EventRow) -> bool {
-        match self {
-            Self::All => true,
-            Self::Consented(participants) => !is_of_participant(row) || participants.contains(&row.stream),
+    /// Why the data of events in this stream are not shown at all; `None` where they may be.
+    pub(super) fn withheld(&self, row: &EventRow) -> Option<&'static str> {
+        let Self::Consented(participants) = self else { return None };
+        if is_of_participant(row) {
+            return (!participants.contains(&row.stream)).then_some("no-consent");
         }
+        // Who else has read is for those who oversee the trial.
+        (row.stream.kind() == StreamKind::Access).then_some("out-of-scope")
     }
 
     /// Whether this very event may be shown, by its data.

@@ -10,14 +10,17 @@ use actix_web::web::{Bytes, Data, Path};
 use actix_web::{HttpRequest, HttpResponse, get};
 use futures_util::stream;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use trialseal_access::Principal;
+use trialseal_access::http::Reader;
+use trialseal_record::values;
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_store::access_log::{Access, Whose};
+use trialseal_store::draft::Stamp;
 use uuid::Uuid;
 
 use crate::error::ExportError;
 use crate::file::{self, Reading};
 use crate::job::store_problem;
-use crate::status::Job;
+use crate::status::{Job, Shown};
 use crate::{ExportState, Exporter};
 
 /// Bytes that are decrypted and sent at once, and how many such pieces wait for a slow reader.
@@ -48,11 +51,11 @@ const FULL_SECONDS: u32 = 5;
 #[get("/v1/exports/{export}/dataset.zip")]
 pub(crate) async fn download(
     exporter: Data<Exporter>,
-    principal: Principal,
+    reader: Reader,
     export: Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let job = exporter.find(&principal, &export).await?;
+    let job = exporter.find(&reader.principal, &export).await?;
     let (bytes, sha256) = match (job.status.state, job.status.bytes, job.status.sha256) {
         (ExportState::Done, Some(bytes), Some(sha256)) => (bytes, sha256),
         (ExportState::Removed, ..) => return Err(gone()),
@@ -66,7 +69,9 @@ pub(crate) async fn download(
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let place = Arc::clone(&exporter.downloading).try_acquire_owned().map_err(|_| full())?;
-    let pieces = pieces(open(&exporter, &job).await?, job.status.id, place, PATIENCE);
+    let reading = open(&exporter, &job).await?;
+    exporter.record_taking(&reader, &job).await?;
+    let pieces = pieces(reading, job.status.id, place, PATIENCE);
     let name = format!("attachment; filename=\"{}-seal-{}.zip\"", job.status.trial, job.status.seal);
     let body = SizedStream::new(
         bytes,
@@ -78,6 +83,33 @@ pub(crate) async fn download(
         .insert_header((ETAG, tag))
         .insert_header((CACHE_CONTROL, "private, no-cache"))
         .body(body))
+}
+
+impl Exporter {
+    /// Has it recorded that somebody takes a dataset away. What they take it for is what the export was asked for, unless they
+    /// say otherwise now.
+    async fn record_taking(&self, reader: &Reader, job: &Job) -> Result<(), Problem> {
+        let Reader { principal, request, purpose } = reader;
+        let asked_for = || job.status.purpose.as_deref().and_then(|purpose| purpose.parse().ok());
+        let access = Access {
+            trial: job.status.trial.clone(),
+            reading: values::Reading::Dataset,
+            whose: if job.status.shown == Shown::All { Whose::Trial } else { Whose::Consenting },
+            events: None,
+            export: Some(job.status.id),
+            purpose: purpose.clone().or_else(asked_for),
+        };
+        let stamp =
+            Stamp::new(principal.as_actor(), principal.source_system.as_deref(), Some(request.as_str()));
+        self.parts.access_log.record(access, &stamp).await.map_err(|error| {
+            if !error.is_passing() {
+                return Problem::internal(&error);
+            }
+            tracing::error!(%error, "exporter.access.record");
+            let detail = "That this is taken cannot be recorded right now, so it cannot be taken.";
+            Problem::new(ProblemKind::Unavailable, detail).with_retry_after_seconds(1)
+        })
+    }
 }
 
 fn gone() -> Problem {

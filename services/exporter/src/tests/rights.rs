@@ -41,6 +41,42 @@ async fn a_withdrawal_after_the_seal_binds_the_next_dataset_of_that_seal() {
     assert!(!all.contains("01-001") && !all.contains("71.0"));
 }
 
+/// What is said of who took datasets away, by somebody who may know.
+async fn takings(ledger: &Ledger) -> Vec<Value> {
+    ledger.seal().await;
+    let status = export(ledger, Role::Monitor, "").await;
+    let lines = record_lines(&unzip(zip_of(ledger, Role::Monitor, &status).await));
+    lines.into_iter().filter(|line| line["header"]["type"] == "record.read").collect()
+}
+
+#[actix_web::test]
+async fn who_takes_a_dataset_away_is_recorded_before_they_have_it() {
+    let ledger = ledger().await;
+    let status = export(&ledger, Role::Researcher, r#"{"purpose": "a review of doses"}"#).await;
+    let uri = format!("/v1/exports/{}/dataset.zip", status["id"].as_str().unwrap());
+    assert!(takings(&ledger).await.is_empty(), "asking for one is not taking it");
+    let zip = ledger.get(Role::Researcher, &uri).await;
+    let known = as_role(Role::Researcher, &uri).insert_header(("if-none-match", zip.header("etag")));
+    assert_eq!(ledger.ask(known).await.status, 304);
+    ledger.ask(as_role(Role::Sponsor, &uri).insert_header(("purpose-of-use", "an inspection"))).await;
+    let takings = takings(&ledger).await;
+    let said: Vec<_> =
+        takings.iter().map(|line| (line["header"]["actorrole"].as_str().unwrap(), &line["data"])).collect();
+    let data = |purpose: &str| json!({"reading": "dataset", "extent": "consenting", "export": status["id"], "purpose": purpose});
+    // The monitor's taking of the list before comes first.
+    assert_eq!(said[0].0, "monitor");
+    assert_eq!((said[0].1["extent"].as_str(), said[0].1.get("purpose")), (Some("trial"), None));
+    assert_eq!(said[1..], [("researcher", &data("a review of doses")), ("sponsor", &data("an inspection"))]);
+    let stream = StreamId::access_to_trial(&trial(DEMO)).to_string();
+    assert!(takings.iter().all(|line| line["header"]["subject"] == stream.as_str()));
+
+    // A researcher sees that others read, and not what.
+    let status = export(&ledger, Role::Researcher, "").await;
+    let lines = record_lines(&unzip(zip_of(&ledger, Role::Researcher, &status).await));
+    let mut reads = lines.iter().filter(|line| line["header"]["type"] == "record.read").peekable();
+    assert!(reads.peek().is_some() && reads.all(|line| line["withheld"] == "out-of-scope"));
+}
+
 #[actix_web::test]
 async fn a_later_consent_that_does_not_share_binds_as_well() {
     let ledger = ledger().await;

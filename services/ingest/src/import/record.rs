@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use trialseal_record::command::{CompleteImport, StartImport};
 use trialseal_record::ids::StreamId;
 use trialseal_record::{Command, Event, Sha256Hex};
+use trialseal_store::draft::{PrepareError, Stamp};
 use trialseal_store::{Append, AppendError, CommandRow, NewEvent};
 use trialseal_vault::DataKey;
 
@@ -22,7 +23,7 @@ use super::check::Plan;
 use super::status::{Exceptions, Job};
 use super::{FIRST_PAUSE, LONGEST_PAUSE, outcome};
 use crate::Ingest;
-use crate::prepare::{PrepareError, Stamp, prepare};
+use crate::prepare::{prepare, stamp};
 use rows::Rows;
 use working::{Decided, DraftError, Working};
 
@@ -99,7 +100,7 @@ pub(super) async fn record(ingest: &Ingest, job: &mut Job, plan: Plan, key: &Dat
         ingest,
         rows: rows::read(file, plan.columns, job.import, start.dataset.name.clone()),
         start,
-        stamp: Stamp::new(&principal, &job.sender.request_id),
+        stamp: stamp(&principal, &job.sender.request_id),
         working: Working::new(ingest, job.trial.clone(), job.import, ingest.context(&principal)),
         job,
         in_flight: VecDeque::new(),

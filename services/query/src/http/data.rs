@@ -3,7 +3,9 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
-use trialseal_access::{Permission, Principal};
+use trialseal_access::Permission;
+use trialseal_access::http::Reader;
+use trialseal_record::values::Reading;
 use trialseal_record::view::DataView;
 use trialseal_runtime::problem::Problem;
 use utoipa::{IntoParams, ToSchema};
@@ -11,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{After, limit};
 use crate::Query;
 use crate::problems::require;
+use crate::reading::Subjects;
 
 /// Which values to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,12 +56,12 @@ pub(crate) struct Values {
 #[get("/v1/trials/{trial}/data")]
 pub(crate) async fn list(
     query: Data<Query>,
-    principal: Principal,
+    reader: Reader,
     trial: Path<String>,
     page: Parameters<Page>,
 ) -> Result<Json<Values>, Problem> {
-    let (trial, _) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadParticipantData)?;
+    let (trial, _) = query.trial(&reader.principal, &trial).await?;
+    require(&reader.principal, Permission::ReadParticipantData)?;
     let prefix = match &page.participant {
         Some(id) => format!("{}/", query.participant(&trial, id).await?),
         None => String::new(),
@@ -66,5 +69,10 @@ pub(crate) async fn list(
     let found = query
         .list::<DataView>(&trial, &prefix, page.after.as_ref().map(After::as_str), limit(page.limit))
         .await?;
+    let mut subjects = Subjects::default();
+    found.views.iter().for_each(|view| subjects.see(view.participant));
+    if let Some(whose) = subjects.whose() {
+        query.record_reading(&reader, &trial, Reading::Data, whose, None).await?;
+    }
     Ok(Json(Values { position: found.position, records: found.views, next: found.next }))
 }

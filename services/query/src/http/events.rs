@@ -3,7 +3,9 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
-use trialseal_access::{Permission, Principal};
+use trialseal_access::Permission;
+use trialseal_access::http::Reader;
+use trialseal_record::values::{Places, Reading};
 use trialseal_runtime::problem::Problem;
 use trialseal_store::StoreError;
 use utoipa::{IntoParams, ToSchema};
@@ -12,6 +14,7 @@ use super::limit;
 use crate::Query;
 use crate::entries::EventEntry;
 use crate::problems::{require, store};
+use crate::reading::Subjects;
 
 /// Which events to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -53,12 +56,12 @@ pub(crate) struct TrialEvents {
 #[get("/v1/trials/{trial}/events")]
 pub(crate) async fn list(
     query: Data<Query>,
-    principal: Principal,
+    reader: Reader,
     trial: Path<String>,
     page: Parameters<Page>,
 ) -> Result<Json<TrialEvents>, Problem> {
-    let (trial, size) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadRecord)?;
+    let (trial, size) = query.trial(&reader.principal, &trial).await?;
+    require(&reader.principal, Permission::ReadRecord)?;
     let from = page.after.map_or(0, |after| after.saturating_add(1));
     let rows = if from < size {
         query.parts.events.of_trial(&trial, from, limit(page.limit)).await.map_err(store)?
@@ -70,6 +73,15 @@ pub(crate) async fn list(
     }
     // A page may be shorter than asked for, so what goes on is told by the trial's size.
     let next = rows.last().map(|row| row.trialseq).filter(|last| last + 1 < size);
-    let events = query.entries(&principal, rows).await?;
+    let sources: Vec<_> = rows.iter().map(|row| (row.trialseq, row.stream)).collect();
+    let events = query.entries(&reader.principal, rows).await?;
+    let mut subjects = Subjects::default();
+    for ((_, stream), _) in sources.iter().zip(&events).filter(|(_, entry)| entry.data.is_some()) {
+        subjects.see_event(*stream);
+    }
+    if let (Some(whose), Some((first, _))) = (subjects.whose(), sources.first()) {
+        let places = Places { first: *first, last: sources.last().map(|(last, _)| *last) };
+        query.record_reading(&reader, &trial, Reading::Events, whose, Some(places)).await?;
+    }
     Ok(Json(TrialEvents { events, next, size }))
 }

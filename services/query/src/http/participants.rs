@@ -3,7 +3,9 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
-use trialseal_access::{Permission, Principal};
+use trialseal_access::Permission;
+use trialseal_access::http::Reader;
+use trialseal_record::values::Reading;
 use trialseal_record::view::ParticipantView;
 use trialseal_runtime::problem::Problem;
 use utoipa::{IntoParams, ToSchema};
@@ -11,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{After, limit};
 use crate::Query;
 use crate::problems::require;
+use crate::reading::Subjects;
 
 /// Which participants to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -51,14 +54,19 @@ pub(crate) struct ParticipantList {
 #[get("/v1/trials/{trial}/participants")]
 pub(crate) async fn list(
     query: Data<Query>,
-    principal: Principal,
+    reader: Reader,
     trial: Path<String>,
     page: Parameters<Page>,
 ) -> Result<Json<ParticipantList>, Problem> {
-    let (trial, _) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadParticipantData)?;
+    let (trial, _) = query.trial(&reader.principal, &trial).await?;
+    require(&reader.principal, Permission::ReadParticipantData)?;
     let found = query
         .list::<ParticipantView>(&trial, "", page.after.as_ref().map(After::as_str), limit(page.limit))
         .await?;
+    let mut subjects = Subjects::default();
+    found.views.iter().for_each(|view| subjects.see(view.participant));
+    if let Some(whose) = subjects.whose() {
+        query.record_reading(&reader, &trial, Reading::Participants, whose, None).await?;
+    }
     Ok(Json(ParticipantList { position: found.position, participants: found.views, next: found.next }))
 }

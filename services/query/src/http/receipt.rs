@@ -6,7 +6,9 @@ use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::Deserialize;
 use serde_json::Value;
+use trialseal_access::http::Reader;
 use trialseal_access::{Permission, Principal};
+use trialseal_record::values::{Places, Reading};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::data::{Disclosure, disclose};
 use trialseal_seal::event::Header;
@@ -16,6 +18,7 @@ use utoipa::IntoParams;
 use crate::Query;
 use crate::entries::Visible;
 use crate::problems::{not_found, require, store};
+use crate::reading::Subjects;
 
 /// What to show in the receipt.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -51,13 +54,13 @@ pub(crate) struct Shown {
 #[get("/v1/trials/{trial}/events/{trialseq}/receipt")]
 pub(crate) async fn get(
     query: Data<Query>,
-    principal: Principal,
+    reader: Reader,
     path: Path<(String, u64)>,
     shown: Parameters<Shown>,
 ) -> Result<Json<Value>, Problem> {
     let (trial, trialseq) = path.into_inner();
-    let (trial, size) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadRecord)?;
+    let (trial, size) = query.trial(&reader.principal, &trial).await?;
+    require(&reader.principal, Permission::ReadRecord)?;
     let none = || not_found(format!("The trial has no event {trialseq}."));
     if trialseq >= size {
         return Err(none());
@@ -65,8 +68,17 @@ pub(crate) async fn get(
     let row =
         query.parts.events.of_trial(&trial, trialseq, 1).await.map_err(store)?.pop().ok_or_else(none)?;
     let header = row.checked_header().map_err(store)?;
-    let fields = query.fields(&principal, &row, &header, shown.fields.as_deref()).await?;
-    Ok(Json(query.receipt(&row, header, fields).await?.to_value()))
+    let fields = query.fields(&reader.principal, &row, &header, shown.fields.as_deref()).await?;
+    let mut subjects = Subjects::default();
+    if fields.as_ref().is_some_and(|fields| fields.shown().next().is_some()) {
+        subjects.see_event(row.stream);
+    }
+    let receipt = query.receipt(&row, header, fields).await?.to_value();
+    if let Some(whose) = subjects.whose() {
+        let places = Places { first: trialseq, last: Some(trialseq) };
+        query.record_reading(&reader, &trial, Reading::Receipt, whose, Some(places)).await?;
+    }
+    Ok(Json(receipt))
 }
 
 impl Query {

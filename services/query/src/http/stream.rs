@@ -10,9 +10,12 @@ use futures_util::stream::{self, Stream};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use trialseal_access::http::Reader;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::TrialId;
+use trialseal_record::values::{Places, Reading};
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_store::access_log::Whose;
 use utoipa::IntoParams;
 
 use crate::Query;
@@ -62,19 +65,24 @@ pub(crate) struct Start {
 #[get("/v1/trials/{trial}/stream")]
 pub(crate) async fn get(
     query: Data<Query>,
-    principal: Principal,
+    reader: Reader,
     trial: Path<String>,
     start: Parameters<Start>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let (trial, size) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadRecord)?;
+    let (trial, size) = query.trial(&reader.principal, &trial).await?;
+    require(&reader.principal, Permission::ReadRecord)?;
     let next = first(last_event(&request)?.or(start.after), size)?;
-    let place = query.streams.take(&principal.actor)?;
+    let place = query.streams.take(&reader.principal.actor)?;
+    if reader.principal.may(Permission::ReadParticipantData) {
+        // Whose data will come is not known yet.
+        let places = Places { first: next, last: None };
+        query.record_reading(&reader, &trial, Reading::Stream, Whose::Trial, Some(places)).await?;
+    }
     let live = Live {
         recorded: query.parts.progress.recorded(),
         query,
-        principal,
+        principal: reader.principal,
         trial,
         next,
         ready: VecDeque::from([Bytes::from_static(b"retry: 2000\n\n")]),

@@ -3,10 +3,13 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
-use trialseal_access::{Permission, Principal};
+use trialseal_access::Permission;
+use trialseal_access::http::Reader;
 use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
+use trialseal_record::values::Reading;
 use trialseal_record::view::TimelineEntry;
 use trialseal_runtime::problem::Problem;
+use trialseal_store::access_log::Whose;
 use utoipa::{IntoParams, ToSchema};
 
 use super::limit;
@@ -58,13 +61,13 @@ pub(crate) struct Timeline {
 #[get("/v1/trials/{trial}/participants/{id}/timeline")]
 pub(crate) async fn list(
     query: Data<Query>,
-    principal: Principal,
+    reader: Reader,
     path: Path<(String, String)>,
     page: Parameters<Page>,
 ) -> Result<Json<Timeline>, Problem> {
     let (trial, id) = path.into_inner();
-    let (trial, _) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadParticipantData)?;
+    let (trial, _) = query.trial(&reader.principal, &trial).await?;
+    require(&reader.principal, Permission::ReadParticipantData)?;
     let participant = query.participant(&trial, &id).await?;
     let after = page.after.map(|after| TimelineEntry::doc_id(participant, after));
     let prefix = format!("{participant}/");
@@ -75,6 +78,10 @@ pub(crate) async fn list(
         }
         None => 0,
     };
+    if !found.views.is_empty() {
+        let whose = Whose::Of(vec![participant]);
+        query.record_reading(&reader, &trial, Reading::Timeline, whose, None).await?;
+    }
     let next = found.next.as_deref().and_then(|id| id.rsplit('/').next()?.parse().ok());
     Ok(Json(Timeline { position: found.position, sealed_below, entries: found.views, next }))
 }

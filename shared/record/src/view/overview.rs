@@ -6,7 +6,7 @@ use super::outcomes::{Comparison, compare};
 use super::{Recorded, View};
 use crate::date::{Date, PartialDate};
 use crate::event::Event;
-use crate::ids::{ImportId, SiteId};
+use crate::ids::{ImportId, SiteId, StreamKind};
 use crate::text::{Name, Sha256Hex, Text, Version};
 use crate::values::{IrbDecision, Phase, ProtocolOutcome, Reconsent, ReportedOutcome};
 
@@ -51,7 +51,7 @@ pub struct Overview {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Counts {
-    /// Events of any type.
+    /// Events of any type, but for those that say who has read something.
     pub events: u64,
     /// Sites activated.
     pub sites: u64,
@@ -232,6 +232,10 @@ impl View for Overview {
 impl Overview {
     /// Folds any event of the trial.
     pub fn apply(&mut self, recorded: &Recorded<'_>) {
+        // Who has read something is not what the trial is about, and everybody may see this page.
+        if recorded.subject.kind() == StreamKind::Access {
+            return;
+        }
         self.counts.apply(recorded.kind);
         if recorded.kind == "participant.enrolled" && self.first_enrolment_under.is_none() {
             self.first_enrolment_under = self.protocol_versions.last().map(|newest| newest.version.clone());

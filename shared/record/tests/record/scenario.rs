@@ -54,7 +54,9 @@ impl Given {
         let streamseq = *version;
         *version += 1;
         match stream.kind() {
-            StreamKind::Trial | StreamKind::Ledger => self.trial.evolve(event, streamseq),
+            StreamKind::Trial | StreamKind::Ledger | StreamKind::Access => {
+                self.trial.evolve(event, streamseq);
+            }
             StreamKind::Site => self.sites.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Participant => self.participants.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Import => self.imports.entry(stream).or_default().evolve(event, streamseq),

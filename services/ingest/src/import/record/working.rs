@@ -14,8 +14,8 @@ use trialseal_vault::{DataKey, VaultError};
 
 use super::Failed;
 use crate::Ingest;
-use crate::prepare::Draft;
 use crate::states::{StateError, StreamState};
+use trialseal_store::draft::Draft;
 
 /// So many states are kept before those are dropped that no chunk under way has used: bounds the memory of an import
 /// of however many participants.

@@ -1,0 +1,179 @@
+//! Who reads participant data is in the record before they have read it.
+
+use std::time::Duration;
+
+use actix_web::test::TestRequest;
+use serde_json::{Value, json};
+use trialseal_record::Role;
+use trialseal_record::ids::{Scope, StreamId};
+use trialseal_record::view::{ParticipantView, TimelineEntry};
+use trialseal_store::{Election as _, Events as _};
+use uuid::Uuid;
+
+use crate::testing::{Ledger, as_role, participant, trial};
+
+async fn ledger() -> Ledger {
+    let ledger = Ledger::new().await;
+    ledger.register("DEMO-1", "A trial").await;
+    ledger.screen("DEMO-1", 1).await;
+    ledger.screen("DEMO-1", 2).await;
+    ledger
+}
+
+/// The events of a stream as headers and data, by somebody who may see them.
+async fn recorded(ledger: &Ledger, stream: StreamId) -> Vec<(Value, Value)> {
+    let all = ledger.get(Role::Monitor, "/v1/trials/DEMO-1/events").await.json();
+    let of_stream = |event: &&Value| event["header"]["subject"] == stream.to_string();
+    let events = all["events"].as_array().unwrap().iter().filter(of_stream);
+    events.map(|event| (event["header"].clone(), event["data"].clone())).collect()
+}
+
+#[actix_web::test]
+async fn one_reading_is_one_event_of_who_what_and_why() {
+    let ledger = ledger().await;
+    let page = as_role(Role::Investigator, "/v1/trials/DEMO-1/events?after=0&limit=1")
+        .insert_header(("purpose-of-use", "source data verification"));
+    assert_eq!(ledger.ask(page).await.status, 200);
+    let own = recorded(&ledger, StreamId::access_to(participant(1))).await;
+    assert_eq!(own.len(), 1);
+    let (header, data) = &own[0];
+    assert_eq!(
+        (&header["type"], &header["actor"], &header["actorrole"], &header["organisation"]),
+        (&json!("record.read"), &json!("person-investigator"), &json!("investigator"), &json!("Example Ltd"))
+    );
+    assert!(header["correlationid"].is_string());
+    let expected = json!({"reading": "events", "extent": "participant", "events": {"first": 1, "last": 1},
+        "purpose": "source data verification"});
+    assert_eq!(data, &expected);
+    assert!(recorded(&ledger, StreamId::access_to(participant(2))).await.is_empty());
+    // The monitor's own looking, twice, at both participants at once.
+    let of_trial = recorded(&ledger, StreamId::access_to_trial(&trial("DEMO-1"))).await;
+    assert_eq!(of_trial.len(), 2);
+    let both = json!([participant(1), participant(2)]);
+    assert_eq!((&of_trial[0].1["extent"], &of_trial[0].1["participants"]), (&json!("listed"), &both));
+}
+
+#[actix_web::test]
+async fn every_way_of_reading_is_recorded() {
+    let ledger = ledger().await;
+    let own = Scope::Participant(trial("DEMO-1"), participant(1));
+    let view = ParticipantView { participant: Some(participant(1)), ..ParticipantView::default() };
+    ledger.document(&own, &participant(1).to_string(), &view).await;
+    let entry: TimelineEntry = serde_json::from_value(json!({
+        "trialseq": 1, "streamseq": 0, "id": "0193a5c2-7d1e-7a40-9c11-5f2a6b7c8d9e", "type": "participant.screened",
+        "recorded": "2026-01-01T00:00:00.000000Z", "actor": "person-1", "actorRole": "investigator",
+        "summary": "screened"
+    }))
+    .unwrap();
+    ledger.document(&own, &TimelineEntry::doc_id(participant(1), 0), &entry).await;
+    ledger.seal().await;
+    let id = participant(1);
+    let ways = [
+        ("events", "events?after=0&limit=1".to_owned()),
+        ("receipt", "events/1/receipt".to_owned()),
+        ("receipt", "events/1/receipt?fields=/subjectNumber".to_owned()),
+        ("participants", "participants".to_owned()),
+        ("timeline", format!("participants/{id}/timeline")),
+    ];
+    for (number, (reading, uri)) in ways.iter().enumerate() {
+        let answer = ledger.get(Role::Sponsor, &format!("/v1/trials/DEMO-1/{uri}")).await;
+        assert_eq!(answer.status, 200, "{uri}: {}", answer.text());
+        let own = recorded(&ledger, StreamId::access_to(id)).await;
+        assert_eq!(own.len(), number + 1, "{uri}");
+        assert_eq!(
+            (&own[number].1["reading"], &own[number].0["actor"]),
+            (&json!(reading), &json!("person-sponsor"))
+        );
+    }
+}
+
+#[actix_web::test]
+async fn what_is_no_participant_data_is_not_recorded() {
+    let ledger = ledger().await;
+    ledger.seal().await;
+    let size = async || ledger.store.trial_size(&trial("DEMO-1")).await.unwrap();
+    let paths = [
+        (Role::Monitor, "events?limit=1"),
+        (Role::Researcher, "events"),
+        (Role::Admin, "events"),
+        (Role::Monitor, "events/1/receipt?fields="),
+        (Role::Researcher, "events/1/receipt"),
+        (Role::Monitor, "overview"),
+        (Role::Monitor, "participants"),
+        (Role::Researcher, "participants"),
+        (Role::Monitor, "events/7/receipt"),
+        (Role::Monitor, "events?limit=none"),
+    ];
+    for (role, path) in paths {
+        ledger.get(role, &format!("/v1/trials/DEMO-1/{path}")).await;
+        assert_eq!(size().await, Some(3), "{role} {path}");
+    }
+    // Whoever polls sees that others read, and adds nothing by that.
+    ledger.get(Role::Monitor, "/v1/trials/DEMO-1/events").await;
+    assert_eq!(size().await, Some(4));
+    for _ in 0..3 {
+        ledger.get(Role::Monitor, "/v1/trials/DEMO-1/events?after=2").await;
+        assert_eq!(size().await, Some(4));
+    }
+}
+
+#[actix_web::test]
+async fn a_purpose_has_a_form() {
+    let ledger = ledger().await;
+    let long = "a".repeat(201);
+    for bad in ["", long.as_str()] {
+        let request =
+            as_role(Role::Monitor, "/v1/trials/DEMO-1/events").insert_header(("purpose-of-use", bad));
+        assert_eq!(ledger.ask(request).await.problem(), (400, "malformed".into()), "{bad:?}");
+    }
+    let request: TestRequest = as_role(Role::Monitor, "/v1/trials/DEMO-1/events");
+    assert_eq!(ledger.ask(request.insert_header(("purpose-of-use", "Prüfung"))).await.status, 200);
+}
+
+#[actix_web::test]
+async fn a_participant_s_list_names_every_reader_page_by_page() {
+    let ledger = ledger().await;
+    let all = |role| as_role(role, "/v1/trials/DEMO-1/events");
+    let one =
+        |role, number: u8| as_role(role, &format!("/v1/trials/DEMO-1/events?after={}&limit=1", number - 1));
+    for request in [
+        one(Role::Sponsor, 1),
+        one(Role::Investigator, 2),
+        all(Role::Monitor),
+        one(Role::Irb, 1),
+        all(Role::Sponsor),
+        one(Role::Monitor, 2),
+    ] {
+        assert_eq!(ledger.ask(request).await.status, 200);
+    }
+    for limit in [1, 2, 100] {
+        let (mut readers, mut after) = (Vec::new(), String::new());
+        loop {
+            let uri =
+                format!("/v1/trials/DEMO-1/participants/{}/access-log?limit={limit}{after}", participant(1));
+            let page = ledger.get(Role::Investigator, &uri).await.json();
+            let accesses = page["accesses"].as_array().unwrap();
+            readers
+                .extend(accesses.iter().map(|access| access["header"]["actor"].as_str().unwrap().to_owned()));
+            let Some(next) = page.get("next") else { break };
+            after = format!("&after={}", next.as_str().unwrap());
+        }
+        assert_eq!(readers, ["person-sponsor", "person-monitor", "person-irb", "person-sponsor"], "{limit}");
+    }
+    let uri = format!("/v1/trials/DEMO-1/participants/{}/access-log", participant(1));
+    assert_eq!(ledger.get(Role::Researcher, &uri).await.status, 403);
+    assert_eq!(ledger.get(Role::Monitor, &format!("{uri}?after=7")).await.status, 400);
+    let nobody = format!("/v1/trials/DEMO-1/participants/{}/access-log", participant(9));
+    assert_eq!(ledger.get(Role::Monitor, &nobody).await.status, 404);
+}
+
+#[actix_web::test]
+async fn what_cannot_be_recorded_cannot_be_read() {
+    let ledger = ledger().await;
+    // Another process is elected.
+    ledger.store.stand(Uuid::from_u128(7), Duration::from_mins(1)).await.unwrap();
+    let answer = ledger.get(Role::Monitor, "/v1/trials/DEMO-1/events").await;
+    assert_eq!(answer.status, 503);
+    assert!(!answer.text().contains("01-001"));
+    assert_eq!(ledger.get(Role::Researcher, "/v1/trials/DEMO-1/events").await.status, 200);
+}
