@@ -14,6 +14,7 @@ mod import;
 mod locks;
 mod prepare;
 mod refusal;
+mod refused;
 mod states;
 mod submit;
 

@@ -129,7 +129,11 @@ impl Ingest {
                 Attempt::Recorded(appended) => return Ok(appended),
                 Attempt::Refused(problem) => {
                     // Perhaps by what this very command has done before: then the old answer stands.
-                    return self.replay(submission).await?.ok_or(problem);
+                    if let Some(done) = self.replay(submission).await? {
+                        return Ok(done);
+                    }
+                    self.record_refusal(submission, &problem).await;
+                    return Err(problem);
                 }
                 Attempt::Outdated => {}
             }

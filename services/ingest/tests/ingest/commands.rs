@@ -37,6 +37,8 @@ async fn a_trial_goes_its_way_and_a_withdrawal_ends_the_data() {
         (refused.status, refused.problem(), refused.rule()),
         (409, "rule-refused", "consent.in-force")
     );
+    // However often it is tried, it was refused once.
+    world.post(Investigator, &at("data"), "late", data("V2", "120")).await;
     let ended = json!({"status": "discontinued", "on": "2026-04-01"});
     world.post(Investigator, &at("disposition"), "end", ended).await.recorded();
     let outcome =
@@ -60,6 +62,7 @@ async fn a_trial_goes_its_way_and_a_withdrawal_ends_the_data() {
         "data.corrected",
         "adverse-event.reported",
         "consent.withdrawn",
+        "command.refused",
         "participant.discontinued",
         "results.submitted",
     ];
@@ -75,6 +78,9 @@ async fn a_trial_goes_its_way_and_a_withdrawal_ends_the_data() {
     }
     let Event::DataRecorded(recorded) = &events[9].1 else { panic!() };
     assert_eq!(recorded.record.items[0].value, "38.0");
+    let (row, Event::CommandRefused(refused)) = &events[13] else { panic!() };
+    assert_eq!((refused.command.as_str(), refused.rule.as_str()), ("record-data", "consent.in-force"));
+    assert_eq!(row.stream.to_string(), path.replace(PARTICIPANTS, "access"));
 }
 
 #[actix_web::test]
