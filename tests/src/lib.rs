@@ -49,7 +49,7 @@ pub use listener::Listener;
 pub use load::{Load, assert_kept, assert_sound, under_load};
 pub use monitor::{Monitor, Pass};
 pub use pilot::pilot_data;
-pub use programs::program;
+pub use programs::{other, program};
 pub use proxy::{Action, Fault, Moment, Proxy, Step};
 pub use record::{events_from, events_of, read_models, wait_for_import};
 pub use rng::{Rng, seed};

@@ -1,7 +1,7 @@
 //! Where the programs under test are.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
 /// The folder of the programs, where whoever starts the tests has built them already (`./test` does).
@@ -33,4 +33,19 @@ fn build() -> PathBuf {
     let built = cargo.current_dir(Path::new(env!("CARGO_MANIFEST_DIR"))).status();
     assert!(built.is_ok_and(|status| status.success()), "the programs under test cannot be built");
     folder
+}
+
+/// A program of others, which are installed where they are missing.
+pub fn other(name: &str) -> Command {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let folder = INSTALLED.get_or_init(|| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/others");
+        let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+        assert!(output.status.success(), "other people's programs are missing and could not be installed");
+        String::from_utf8(output.stdout).unwrap().trim_end().into()
+    });
+    let mut command = Command::new(folder.join(name));
+    // Everything is on this machine.
+    command.env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
+    command
 }

@@ -4,31 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::sync::OnceLock;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 use trialseal_tests::{
-    Client, Engine, Listener, Service, Trial, Verifier, all_files, flip, on_both_engines, program,
+    Client, Engine, Listener, Service, Trial, Verifier, all_files, flip, on_both_engines, other, program,
 };
 
 on_both_engines!(another_program_checks_the_log_and_another_witness_cosigns_it);
-
-/// A program of others, which are installed where they are missing.
-fn other(name: &str) -> Command {
-    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
-    let folder = INSTALLED.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/others");
-        let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "other people's programs are missing and could not be installed");
-        String::from_utf8(output.stdout).unwrap().trim_end().into()
-    });
-    let mut command = Command::new(folder.join(name));
-    // Everything is on this machine.
-    command.env("NO_PROXY", "*").env("PYTHONDONTWRITEBYTECODE", "1").stdin(Stdio::null());
-    command
-}
 
 /// A script of ours that uses their packages.
 fn script(name: &str) -> Command {

@@ -28,7 +28,7 @@ pub(super) struct ParticipantPath {
 pub(super) struct CommandKey {
     /// Your own name for this command, 1 to 255 visible ASCII characters. Send the same again when you repeat the
     /// request, and you get the same answer.
-    #[param(rename = "Idempotency-Key")]
+    #[param(rename = "Idempotency-Key", pattern = "^[!-~]{1,255}$")]
     key: String,
 }
 

@@ -29,6 +29,7 @@ pub(crate) struct AsOf {
     params(("trial" = String, Path, description = "The id of no trial"), AsOf),
     responses(
         (status = 200, description = "A proof of absence, `trialseal/absence/v1`", body = Object),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "No such seal, or no possible trial id", body = Problem,

@@ -25,6 +25,7 @@ pub(crate) struct Page {
     #[param(value_type = Option<String>)]
     after: Option<Standing>,
     /// How many; 100 unless said otherwise, 1,000 at the most.
+    #[param(format = "uint32")]
     limit: Option<u32>,
 }
 

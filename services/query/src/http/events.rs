@@ -22,8 +22,10 @@ use crate::reading::Subjects;
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     /// The place in the trial to go on after: `next` of the answer before. The first event has place 0.
+    #[param(format = "uint64")]
     after: Option<u64>,
     /// How many; 100 unless said otherwise, 1,000 at the most.
+    #[param(format = "uint32")]
     limit: Option<u32>,
 }
 
@@ -46,6 +48,7 @@ pub(crate) struct TrialEvents {
     params(("trial" = String, Path, description = "The trial's id"), Page),
     responses(
         (status = 200, body = TrialEvents),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),

@@ -30,6 +30,7 @@ pub(crate) struct Seals {
     params(("trial" = String, Path, description = "The trial's id"), Seals),
     responses(
         (status = 200, description = "A growth proof, `trialseal/growth/v1`", body = Object),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "`from` is later than `to`", body = Problem,

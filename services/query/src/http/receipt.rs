@@ -42,6 +42,7 @@ pub(crate) struct Shown {
     ),
     responses(
         (status = 200, description = "A receipt, `trialseal/receipt/v1`", body = Object),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),

@@ -19,8 +19,10 @@ use crate::problems::{require, store};
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     /// The number to go on after: `next` of the answer before. The first seal has number 0.
+    #[param(format = "uint64")]
     after: Option<u64>,
     /// How many; 100 unless said otherwise, 1,000 at the most.
+    #[param(format = "uint32")]
     limit: Option<u32>,
 }
 
@@ -69,6 +71,7 @@ pub(crate) enum SealState {
     params(Page),
     responses(
         (status = 200, body = SealList),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
     )
 )]

@@ -37,6 +37,7 @@ const LIFETIME: Duration = Duration::from_mins(15);
 #[into_params(parameter_in = Query)]
 pub(crate) struct Start {
     /// The place in the trial to begin after, for readers that cannot set `Last-Event-ID`.
+    #[param(format = "uint64")]
     after: Option<u64>,
 }
 

@@ -22,8 +22,10 @@ use crate::problems::{not_found, require, store};
 #[into_params(parameter_in = Query)]
 pub(crate) struct Page {
     /// The place in the history to go on after: `next` of the answer before.
+    #[param(format = "uint64")]
     after: Option<u64>,
     /// How many; 100 unless said otherwise, 1,000 at the most.
+    #[param(format = "uint32")]
     limit: Option<u32>,
 }
 
@@ -53,6 +55,7 @@ pub(crate) struct Timeline {
     ),
     responses(
         (status = 200, body = Timeline),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
         (status = 401, body = Problem, content_type = "application/problem+json"),
         (status = 403, body = Problem, content_type = "application/problem+json"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
