@@ -50,6 +50,12 @@ impl Monitor {
         self
     }
 
+    /// Takes the policy from the service anew, as a reader does when a key is changed.
+    pub fn change_policy(&self, service: &Service) {
+        let policy = service.anonymous().get("/v1/policy").expect(200).body;
+        fs::write(self.folder.path().join("policy"), policy).unwrap();
+    }
+
     /// The folder of its place.
     pub fn dir(&self) -> PathBuf {
         self.folder.path().join("place")

@@ -34,6 +34,15 @@ impl Verifier {
         Self { folder }
     }
 
+    /// With the export keys of another as well.
+    pub fn and_keys_of(&self, other: &Self) -> Self {
+        let read = |from: &Self, name: &str| fs::read_to_string(from.folder.path().join(name)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("policy"), read(self, "policy")).unwrap();
+        fs::write(folder.path().join("key"), read(self, "key") + &read(other, "key")).unwrap();
+        Self { folder }
+    }
+
     /// Checks a receipt, a growth proof or an absence proof.
     pub fn document(&self, kind: &str, document: &Value) -> Verdict {
         let file = self.folder.path().join("document.json");

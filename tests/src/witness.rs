@@ -23,7 +23,7 @@ pub struct Witnesses {
 pub struct Witness {
     arguments: Vec<String>,
     child: Option<Child>,
-    /// The verifier key that it prints.
+    /// The verifier key that it prints; the oldest, where it has several.
     pub key: String,
     /// Where it listens.
     pub address: String,
@@ -75,11 +75,33 @@ impl Witness {
             .spawn()
             .unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said: Vec<String> = lines.map_while(Result::ok).take(2).collect();
-        assert_eq!(said.len(), 2, "a witness does not start: {said:?}");
+        let mut said = Vec::new();
+        let mut listening = None;
+        for line in lines.map_while(Result::ok) {
+            listening = line.strip_prefix("listening on ").map(str::to_owned);
+            if listening.is_some() {
+                break;
+            }
+            said.push(line);
+        }
+        self.address = listening.unwrap_or_else(|| panic!("a witness does not start: {said:?}"));
         self.key.clone_from(&said[0]);
-        said[1].trim_start_matches("listening on ").clone_into(&mut self.address);
         self.child = Some(child);
+    }
+
+    /// Runs a subcommand on its folder, and gives what that prints, the keys, line by line.
+    pub fn command(&self, name: &str) -> Vec<String> {
+        let mut command = Command::new(program("trialseal-witness"));
+        let output = command.args([name, "--folder", &self.arguments[2]]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    /// Has it cosign for one more key of a log, from its next start on.
+    pub fn add_log(&self, key: &str) {
+        let conf = Path::new(&self.arguments[2]).join("witness.conf");
+        let text = fs::read_to_string(&conf).unwrap();
+        fs::write(&conf, format!("{text}log {key}\n")).unwrap();
     }
 
     /// Kills it at once, as `kill -9` does.

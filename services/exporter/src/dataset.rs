@@ -69,7 +69,7 @@ pub(crate) fn make(parts: &ExporterParts, handle: &Handle, plan: &Plan) -> Resul
     archive.begin(RO_CRATE)?;
     archive.write_all(&canonical::to_vec(&description))?;
     let file =
-        archive.finish(&parts.signer, |file| file.finish(&parts.folder, plan.export, parts.clock.now()))?;
+        archive.finish(&parts.signers, |file| file.finish(&parts.folder, plan.export, parts.clock.now()))?;
     Ok(Made { file, events: proof.head.size, withheld })
 }
 

@@ -57,8 +57,8 @@ pub struct ExporterParts {
     pub clock: Arc<dyn Clock>,
     /// Ids of exports.
     pub ids: Arc<dyn Ids>,
-    /// Signs the manifests.
-    pub signer: ExportSigner,
+    /// Sign the manifests, the newest first: one, or two while one takes the place of the other.
+    pub signers: Vec<ExportSigner>,
     /// The publication policy (C2SP tlog-policy), which datasets suggest to their readers.
     pub policy: String,
     /// The folder for finished exports and those under way. No other process writes to it.
@@ -100,8 +100,8 @@ impl Exporter {
         Self { files, ..self }
     }
 
-    /// The public key that readers check manifests with, as a verifier key.
-    pub fn verifier_key(&self) -> String {
-        self.parts.signer.export_key().to_string()
+    /// The public keys that readers check manifests with, as verifier keys, the newest first.
+    pub fn verifier_keys(&self) -> Vec<String> {
+        self.parts.signers.iter().map(|signer| signer.export_key().to_string()).collect()
     }
 }

@@ -140,7 +140,7 @@ impl Ledger {
             access_log: self.access_log(),
             clock: Arc::clone(&self.clock) as _,
             ids: Arc::clone(&self.ids) as _,
-            signer: ExportSigner::new(ORIGIN, &[9; 32]).unwrap(),
+            signers: vec![ExportSigner::new(ORIGIN, &[9; 32]).unwrap()],
             policy: self.policy_text(),
             folder: self.folder.path().join("exports"),
             jobs_at_once: 2,

@@ -434,7 +434,7 @@ async fn an_interrupted_export_is_made_after_the_restart() {
 async fn the_export_key_is_open_to_all() {
     let ledger = Ledger::new().await;
     let answer = ledger.ask(TestRequest::get().uri("/v1/export-key")).await;
-    assert_eq!((answer.status, answer.text()), (200, ledger.exporter().verifier_key() + "\n"));
+    assert_eq!((answer.status, answer.text()), (200, ledger.exporter().verifier_keys().join("\n") + "\n"));
     assert!(answer.text().starts_with("ledger.example.org/test/export+"));
 }
 

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, mpsc, watch};
 use tokio::time::Instant;
 use trialseal_runtime::clock::Clock;
 use trialseal_seal::checkpoint::Checkpoint;
-use trialseal_seal::note::{SignedNote, VerifierKey};
+use trialseal_seal::note::SignedNote;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::{Progress, Store};
@@ -47,7 +47,6 @@ pub(crate) struct Cosigner {
     clock: Arc<dyn Clock>,
     progress: Arc<Progress>,
     policy: Policy,
-    log: VerifierKey,
     notes: Notes,
     /// Each is asked one thing at a time.
     contacts: Vec<Arc<Mutex<Contact>>>,
@@ -69,13 +68,12 @@ impl Cosigner {
         parts: &SealerParts,
         signed: watch::Receiver<Option<Signed>>,
     ) -> Result<Self, SealError> {
-        let contacts = parts.witnesses.iter().map(|witness| Contact::new(Arc::clone(witness)));
+        let contacts = parts.witnesses.iter().map(|witness| Contact::new(Arc::clone(witness), parts));
         let cosigner = Self {
             store: Arc::clone(&parts.store),
             clock: Arc::clone(&parts.clock),
             progress: Arc::clone(&parts.progress),
             policy: parts.policy.clone(),
-            log: parts.signer.verifier_key(),
             notes: Notes::new(parts),
             contacts: contacts.map(|contact| Arc::new(Mutex::new(contact))).collect(),
             signed,
@@ -102,10 +100,9 @@ impl Cosigner {
     /// Asks every witness where it stands, before anything is sealed: after a restore from an old backup they know more
     /// than the database.
     pub(crate) async fn check_witnesses(&self, recorded: u64) -> Result<(), SealError> {
-        let log = &self.log;
         let asked = self.contacts.iter().map(|contact| async move {
             let contact = contact.lock().await;
-            (contact.name().to_owned(), contact.newest(log).await)
+            (contact.name().to_owned(), contact.newest().await)
         });
         for (witness, shown) in futures_util::future::join_all(asked).await {
             match shown {
@@ -226,11 +223,11 @@ impl Cosigner {
             // One that has not answered to the checkpoint before is asked again when it has.
             let Ok(mut contact) = Arc::clone(contact).try_lock_owned() else { continue };
             let (sender, store) = (sender.clone(), Arc::clone(&self.store));
-            let (log, signed) = (self.log.clone(), signed.clone());
+            let signed = signed.clone();
             // Not ended with the round: a request that is under way goes on, and its answer tells the witness's size.
             tokio::spawn(async move {
                 let begun = Instant::now();
-                let answer = contact.cosign(store.as_ref(), &log, &signed).await;
+                let answer = contact.cosign(store.as_ref(), &signed).await;
                 observe(contact.name(), &answer, begun);
                 drop(contact);
                 let _ = sender.send(answer);

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use trialseal_seal::checkpoint::Checkpoint;
-use trialseal_seal::note::VerifierKey;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::tiles::note_path;
 use trialseal_store::{Store, StoreError};
@@ -20,13 +19,14 @@ const CHECKPOINT: &str = "checkpoint";
 pub(crate) struct Notes {
     store: Arc<dyn Store>,
     place: Arc<dyn Publication>,
-    log: VerifierKey,
+    /// What a checkpoint has to meet before any witness has seen it.
+    log: Policy,
 }
 
 impl Notes {
     pub(crate) fn new(parts: &SealerParts) -> Self {
         let (store, place) = (Arc::clone(&parts.store), Arc::clone(&parts.place));
-        Self { store, place, log: parts.signer.verifier_key() }
+        Self { store, place, log: parts.policy.without_witnesses() }
     }
 
     /// Publishes a note that meets the policy, unless another one of its size did before: then that one.
@@ -59,14 +59,13 @@ impl Notes {
     /// The published checkpoint, if there is one.
     ///
     /// # Errors
-    /// [`SealError::Fork`] where this ledger's key did not sign it.
+    /// [`SealError::Fork`] where none of this ledger's keys signed it.
     pub(crate) async fn published(&self) -> Result<Option<Checkpoint>, SealError> {
         let Some(note) = self.place.get(CHECKPOINT).await? else { return Ok(None) };
         let fork =
             |what: String| SealError::Fork(format!("the published checkpoint is not this ledger's: {what}"));
         let note = std::str::from_utf8(&note).map_err(|error| fork(error.to_string()))?;
-        let policy = Policy::parse(&Policy::text_for_log(&self.log))?;
-        let accepted = policy.check(note).map_err(|error| fork(error.to_string()))?;
+        let accepted = self.log.check(note).map_err(|error| fork(error.to_string()))?;
         Ok(Some(accepted.checkpoint))
     }
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::hash::{Hash, Sha2};
-use trialseal_seal::note::Signer;
+use trialseal_seal::note::{SignedNote, Signer};
+use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{encode_bundle, entries_path, tile_path};
 use trialseal_seal::tree::Frontier;
@@ -21,7 +22,9 @@ use crate::round::SealerParts;
 pub(crate) struct Publisher {
     store: Arc<dyn Store>,
     place: Arc<dyn Publication>,
-    signer: Signer,
+    signers: Vec<Signer>,
+    /// What a signed checkpoint has to meet before any witness has seen it.
+    log: Policy,
     outlet: Outlet,
     /// The log's tree as published.
     tree: Frontier<Sha2>,
@@ -93,8 +96,9 @@ impl Publisher {
             checked_seal(row, number, store.origin())?;
         }
         let entries = rows.into_iter().map(|row| row.entry).collect();
-        let (place, signer) = (Arc::clone(&parts.place), parts.signer.clone());
-        Ok(Self { store, place, signer, outlet, tree, edge, entries })
+        let (place, signers) = (Arc::clone(&parts.place), parts.signers.clone());
+        let log = parts.policy.without_witnesses();
+        Ok(Self { store, place, signers, log, outlet, tree, edge, entries })
     }
 
     /// How many seals are signed, with their tiles and entries written.
@@ -108,19 +112,20 @@ impl Publisher {
     }
 
     /// Signs and writes the next seal, and publishes its checkpoint or has it cosigned. Whatever a crash leaves undone
-    /// here is done by the same call after a restart, with the same bytes; what was done twice is the same twice.
+    /// here is done by the same call after a restart, with the same text; what was done twice is the same twice. Where the
+    /// log's keys are others by then, the note bears their signatures.
     pub(crate) async fn publish(&mut self, seal: &SealRow) -> Result<(), SealError> {
         checked_seal(seal, self.size(), self.store.origin())?;
         let mut tree = self.tree.clone();
         tree.push(seal.leaf);
         let (size, root) = (tree.size(), tree.root());
         let checkpoint = Checkpoint { origin: self.store.origin().to_owned(), size, root };
-        let note = checkpoint.sign(&self.signer)?;
+        let note = checkpoint.sign_with(&self.signers)?;
         let bytes = note.encode().into_bytes();
         // Compare-and-swap before anything is seen outside: of each size one checkpoint is ever signed. A crash after
         // it leaves a signed checkpoint that nobody has seen; the restart publishes exactly that one.
         let stored = self.store.put_checkpoint(size, &bytes).await?;
-        if stored != bytes {
+        if stored != bytes && !self.is_signed(&stored, &note) {
             return Err(SealError::Fork(format!("another checkpoint of size {size} was signed before")));
         }
         // A crash between these writes leaves tiles and entries that no checkpoint speaks of yet.
@@ -134,6 +139,13 @@ impl Publisher {
         }
         self.tree = tree;
         self.close_full_tiles(size).await
+    }
+
+    /// Whether what was stored before is this very checkpoint, signed with another set of the log's keys.
+    fn is_signed(&self, stored: &[u8], note: &SignedNote) -> bool {
+        let stored = std::str::from_utf8(stored).ok().filter(|stored| self.log.check(stored).is_ok());
+        let stored = stored.and_then(|stored| SignedNote::parse(stored).ok());
+        stored.is_some_and(|stored| stored.text == note.text)
     }
 
     /// Writes the entries and the tiles that end at `size`.

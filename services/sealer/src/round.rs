@@ -27,9 +27,10 @@ pub struct SealerParts {
     pub store: Arc<dyn Store>,
     /// Where the log is published.
     pub place: Arc<dyn Publication>,
-    /// The log's signing key, under the name of the ledger's origin.
-    pub signer: Signer,
-    /// The publication policy. Where it asks for witnesses, nothing is published that it is not met by.
+    /// The log's signing keys, under the name of the ledger's origin: one, or two while one takes the place of the other.
+    pub signers: Vec<Signer>,
+    /// The publication policy. Where it asks for witnesses, nothing is published that it is not met by. It names every log
+    /// key that notes were signed with, those too that sign no more.
     pub policy: Policy,
     /// The witnesses to ask.
     pub witnesses: Vec<Arc<dyn Witness>>,

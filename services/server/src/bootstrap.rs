@@ -1,30 +1,32 @@
-//! What a new ledger records about itself before anything else: the keys it is going to sign with. At every later start
-//! the keys at hand are compared with those.
+//! What a ledger records about itself: the keys it is going to sign with. A new one does so before anything else; at every
+//! later start the keys at hand are compared with those. A successor that was made meanwhile is registered before it
+//! signs, and a key that it has replaced is revoked.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use trialseal_record::event::{Event, KeyRegistered};
+use trialseal_record::event::{Event, KeyRegistered, KeyRevoked};
 use trialseal_record::values::KeyPurpose;
-use trialseal_record::{Actor, Name, Role, Scope, StreamId, TrialId};
+use trialseal_record::{Actor, Role, Scope, StreamId, TrialId};
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::ids::Ids;
 use trialseal_seal::data::Secret;
-use trialseal_store::body::{self, Body};
 use trialseal_store::draft::{Draft, Stamp};
-use trialseal_store::{Append, AppendError, EventRow, Expected, Writer};
+use trialseal_store::{Append, AppendError, Expected, NewEvent, Writer};
+use trialseal_vault::DataKey;
 
 use crate::keys;
 use crate::ledger::Ledger;
+use crate::register::Register;
 
 /// The actor of what the service does by itself.
 const ACTOR: &str = "service:trialseal";
-/// Events of the ledger itself that are read at once.
-const PAGE_EVENTS: u32 = 500;
+/// Why a key is revoked that its successor has replaced.
+const REPLACED: &str = "Its successor signs in its place.";
 
-/// Records the verifier keys of log and exports in `_ledger`. Where that was done before, makes sure that they are the
-/// keys that were recorded and not revoked since: what is signed with others, nobody who knows this ledger accepts.
+/// Makes sure that the keys at hand, each purpose's oldest first, are those that `_ledger` registered and did not revoke
+/// since: what is signed with others, nobody who knows this ledger accepts. What has changed is recorded: in a new ledger
+/// all keys, later a successor, and that a key is gone whose successor is there.
 pub(crate) async fn register_keys(
     ledger: &Ledger,
     writer: &Writer,
@@ -32,112 +34,107 @@ pub(crate) async fn register_keys(
     ids: &dyn Ids,
     keys: &[(KeyPurpose, String)],
 ) -> Result<()> {
+    let recorder = Recorder { ledger, clock, ids };
     if ledger.store.trial_size(&TrialId::ledger()).await?.is_none() {
-        let append = registration(ledger, clock, ids, keys).await?;
-        match writer.append(append).await {
+        let events =
+            keys.iter().map(|(purpose, key)| registered(*purpose, key)).collect::<Result<Vec<_>>>()?;
+        match writer.append(recorder.append(events, 0).await?).await {
             Ok(_) => return Ok(()),
             // Another process on the same database was faster, and its keys need not be these.
             Err(AppendError::TrialExists) => {}
             Err(error) => return Err(error.into()),
         }
     }
-    let in_use = keys_in_use(ledger).await?;
-    keys.iter().try_for_each(|(purpose, key)| check_registered(ledger, &in_use, *purpose, key))
+    let register = Register::read(&ledger.store, &ledger.vault).await?;
+    let mut changes = Vec::new();
+    for purpose in [KeyPurpose::Log, KeyPurpose::Export] {
+        let at_hand = keys.iter().filter(|(other, _)| *other == purpose).map(|(_, key)| key.as_str());
+        changes.extend(compare(ledger, &register, purpose, &at_hand.collect::<Vec<_>>())?);
+    }
+    if !changes.is_empty() {
+        let kinds: Vec<_> = changes.iter().map(Event::kind).collect();
+        writer.append(recorder.append(changes, register.version).await?).await?;
+        tracing::info!(?kinds, "server.keys.register");
+    }
+    Ok(())
 }
 
-async fn registration(
-    ledger: &Ledger,
-    clock: &dyn Clock,
-    ids: &dyn Ids,
-    keys: &[(KeyPurpose, String)],
-) -> Result<Append> {
-    let (trial, stream) = (TrialId::ledger(), StreamId::ledger());
-    let key = ledger.vault.key_of(&Scope::Trial(trial.clone())).await?;
-    let actor = Actor { id: ACTOR.to_owned(), role: Role::System, organisation: String::new() };
-    let stamp = Stamp::new(actor, None, None);
-    let mut events = Vec::new();
-    for (purpose, verifier_key) in keys {
-        let event = Event::from(KeyRegistered {
-            key_id: key_id(verifier_key).parse()?,
-            purpose: *purpose,
-            verifier_key: verifier_key.parse()?,
-        });
+/// Records events of the ledger itself.
+struct Recorder<'a> {
+    ledger: &'a Ledger,
+    clock: &'a dyn Clock,
+    ids: &'a dyn Ids,
+}
+
+impl Recorder<'_> {
+    /// The append of these events to the ledger's own stream, which has `version` events.
+    async fn append(&self, events: Vec<Event>, version: u64) -> Result<Append> {
+        let (trial, stream) = (TrialId::ledger(), StreamId::ledger());
+        let vault = &self.ledger.vault;
+        let key = vault.key_of(&Scope::Trial(trial.clone())).await?;
+        let command = format!("register-keys/{version}");
+        Ok(Append {
+            command: vault.command_id(ACTOR, &command),
+            digest: vault.digest(&[command.as_bytes()]),
+            trial,
+            new_trial: version == 0,
+            expected: vec![Expected { stream, version }],
+            natural_keys: Vec::new(),
+            events: events.into_iter().map(|event| self.new_event(event, &key)).collect::<Result<_>>()?,
+        })
+    }
+
+    fn new_event(&self, event: Event, key: &Arc<DataKey>) -> Result<NewEvent> {
         let mut secret = [0; 32];
-        ids.fill(&mut secret);
-        let draft = Draft { stream, event, key: Arc::clone(&key) };
-        events.push(draft.prepare(&stamp, ids.uuid_v7(clock.now()), &Secret::from_bytes(secret))?);
-    }
-    Ok(Append {
-        command: ledger.vault.command_id(ACTOR, "register-keys"),
-        digest: ledger.vault.digest(&[b"register-keys"]),
-        trial,
-        new_trial: true,
-        expected: vec![Expected { stream, version: 0 }],
-        natural_keys: Vec::new(),
-        events,
-    })
-}
-
-/// The id in a verifier key: `<name>+<key id>+<base64>`, and base64 has a + of its own.
-fn key_id(verifier_key: &str) -> &str {
-    verifier_key.split('+').nth(1).unwrap_or_default()
-}
-
-/// The registered keys that were not revoked, by their ids.
-async fn keys_in_use(ledger: &Ledger) -> Result<BTreeMap<Name, KeyRegistered>> {
-    let (trial, stream) = (TrialId::ledger(), StreamId::ledger());
-    let mut in_use = BTreeMap::new();
-    let mut read = 0;
-    loop {
-        let rows = ledger.store.of_stream(&trial, &stream, read, PAGE_EVENTS).await?;
-        for row in &rows {
-            match event(ledger, row).await? {
-                Event::KeyRegistered(key) => drop(in_use.insert(key.key_id.clone(), key)),
-                Event::KeyRevoked(key) => drop(in_use.remove(&key.key_id)),
-                _ => {}
-            }
-        }
-        read += rows.len() as u64;
-        if rows.len() < PAGE_EVENTS as usize {
-            return Ok(in_use);
-        }
+        self.ids.fill(&mut secret);
+        let actor = Actor { id: ACTOR.to_owned(), role: Role::System, organisation: String::new() };
+        let draft = Draft { stream: StreamId::ledger(), event, key: Arc::clone(key) };
+        let id = self.ids.uuid_v7(self.clock.now());
+        Ok(draft.prepare(&Stamp::new(actor, None, None), id, &Secret::from_bytes(secret))?)
     }
 }
 
-async fn event(ledger: &Ledger, row: &EventRow) -> Result<Event> {
-    let header = row.checked_header()?;
-    let Body::Readable { secret, data } = body::open(&ledger.vault, row, &header).await? else {
-        bail!("the ledger's own events cannot be read any more, and with them its keys");
-    };
-    body::check(row, &header, &secret, &data)?;
-    // The header's form has been checked: its schema ends in the version.
-    let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
-    Ok(Event::from_stored(&header.kind, version.unwrap_or_default(), data)?)
+fn registered(purpose: KeyPurpose, verifier_key: &str) -> Result<Event> {
+    // `<name>+<key id>+<base64>`, and base64 has a + of its own.
+    let key_id = verifier_key.split('+').nth(1).unwrap_or_default().parse()?;
+    Ok(Event::from(KeyRegistered { key_id, purpose, verifier_key: verifier_key.parse()? }))
 }
 
-fn check_registered(
+/// What has to be recorded about the keys at hand of one purpose: the one in use, and its successor where there is one.
+///
+/// The newest that was registered has to be there, so that a folder from before a change of keys, put back or left behind
+/// on a standby, signs nothing; then one that is not there any more was replaced.
+fn compare(
     ledger: &Ledger,
-    in_use: &BTreeMap<Name, KeyRegistered>,
+    register: &Register,
     purpose: KeyPurpose,
-    verifier_key: &str,
-) -> Result<()> {
-    let same = |key: &&KeyRegistered| key.purpose == purpose && key.verifier_key.as_str() == verifier_key;
-    if in_use.values().any(|key| same(&key)) {
-        return Ok(());
-    }
-    let what = match purpose {
-        KeyPurpose::Log => "log",
-        KeyPurpose::Export => "export",
-    };
-    let registered = in_use.values().find(|key| key.purpose == purpose).with_context(|| {
+    at_hand: &[&str],
+) -> Result<Vec<Event>> {
+    let (what, folder) = (keys::name(purpose), keys::folder(&ledger.dir));
+    let newest = register.in_use(purpose).next_back().with_context(|| {
         format!("the ledger's {what} key was revoked, so nothing may be signed with it: begin a new ledger")
     })?;
-    bail!(
-        "the {what} key in {} is not the one that this ledger registered, which has the id {}: put that one back from \
-         where its copy is kept",
-        keys::folder(&ledger.dir).display(),
-        registered.key_id
-    )
+    let known = at_hand.first().and_then(|key| register.find(purpose, key));
+    let (Some(known), true) = (known, at_hand.contains(&newest.verifier_key.as_str())) else {
+        bail!(
+            "the {what} key in {} is not the one that this ledger registered, which has the id {}: put that one back \
+             from where its copy is kept",
+            folder.display(),
+            newest.key_id
+        )
+    };
+    if known.is_revoked {
+        bail!(
+            "the {what} key in {} with the id {} was retired: run `trialseal keys retire {what}` for this folder as well",
+            folder.display(),
+            known.key.key_id
+        )
+    }
+    let replaced = register.in_use(purpose).filter(|key| !at_hand.contains(&key.verifier_key.as_str()));
+    let replaced = replaced
+        .map(|key| Ok(Event::from(KeyRevoked { key_id: key.key_id.clone(), reason: REPLACED.parse()? })));
+    let new = at_hand.iter().filter(|key| register.find(purpose, key).is_none());
+    new.map(|key| registered(purpose, key)).chain(replaced).collect()
 }
 
 #[cfg(test)]
@@ -171,11 +168,8 @@ mod tests {
             Arc::new(Progress::new()),
             WriterSettings::default(),
         );
-        let keys = [
-            (KeyPurpose::Log, ledger.log_signer()?.verifier_key().to_string()),
-            (KeyPurpose::Export, ledger.export_signer()?.export_key().to_string()),
-        ];
-        register_keys(ledger, &writer, &ManualClock::new(NOW), &SeededIds::new(1), &keys).await
+        register_keys(ledger, &writer, &ManualClock::new(NOW), &SeededIds::new(1), &ledger.verifier_keys()?)
+            .await
     }
 
     fn renew(ledger: &Ledger, key: &str) {
@@ -191,7 +185,9 @@ mod tests {
         start(&ledger).await.unwrap();
         start(&ledger).await.unwrap();
         assert_eq!(ledger.store.head().await.unwrap().position, 2);
-        assert_eq!(keys_in_use(&ledger).await.unwrap().len(), 2);
+        let register = Register::read(&ledger.store, &ledger.vault).await.unwrap();
+        assert_eq!(register.in_use(KeyPurpose::Log).count(), 1);
+        assert_eq!(register.in_use(KeyPurpose::Export).count(), 1);
     }
 
     #[tokio::test]
@@ -215,5 +211,54 @@ mod tests {
         let keys = keys::folder(&ledger.dir);
         std::fs::copy(keys.join("export.key"), keys.join("log.key")).unwrap();
         assert!(start(&ledger).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_successor_is_registered_and_what_it_replaces_is_revoked() {
+        for purpose in [KeyPurpose::Log, KeyPurpose::Export] {
+            let dir = tempfile::tempdir().unwrap();
+            let ledger = ledger(dir.path()).await;
+            start(&ledger).await.unwrap();
+            let in_use = async || {
+                let register = Register::read(&ledger.store, &ledger.vault).await.unwrap();
+                register.in_use(purpose).map(|key| key.verifier_key.as_str().to_owned()).collect::<Vec<_>>()
+            };
+            let first = in_use().await;
+            let keys_before = tempfile::tempdir().unwrap();
+            let file = keys::file(&ledger.dir, purpose);
+            std::fs::copy(&file, keys_before.path().join("key")).unwrap();
+
+            keys::make_missing(&keys::successor(&ledger.dir, purpose)).unwrap();
+            start(&ledger).await.unwrap();
+            start(&ledger).await.unwrap();
+            let both = in_use().await;
+            assert_eq!((both.len(), &both[0]), (2, &first[0]));
+            assert_eq!(ledger.store.head().await.unwrap().position, 3);
+
+            keys::succeed(&ledger.dir, purpose).unwrap();
+            start(&ledger).await.unwrap();
+            assert_eq!(in_use().await, both[1..]);
+            assert_eq!(ledger.store.head().await.unwrap().position, 4);
+            // Folders from before: that key alone, and both.
+            std::fs::rename(&file, keys::successor(&ledger.dir, purpose)).unwrap();
+            std::fs::copy(keys_before.path().join("key"), &file).unwrap();
+            let said = start(&ledger).await.unwrap_err().to_string();
+            assert!(said.contains("was retired") && said.lines().count() == 1, "{said}");
+            std::fs::remove_file(keys::successor(&ledger.dir, purpose)).unwrap();
+            let said = start(&ledger).await.unwrap_err().to_string();
+            assert!(said.contains("put that one back"), "{said}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_key_that_is_there_with_a_successor_must_be_the_registered_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path()).await;
+        start(&ledger).await.unwrap();
+        let (file, next) =
+            (keys::file(&ledger.dir, KeyPurpose::Log), keys::successor(&ledger.dir, KeyPurpose::Log));
+        std::fs::rename(&file, &next).unwrap();
+        keys::make_missing(&file).unwrap();
+        assert!(start(&ledger).await.unwrap_err().to_string().contains("put that one back"));
     }
 }

@@ -1,10 +1,12 @@
-//! The ledger's own keys, each in a file of its own under `DIR/keys`: 64 hex digits, readable by the owner alone.
+//! The ledger's own keys, each in a file of its own under `DIR/keys`: 64 hex digits, readable by the owner alone. While one
+//! takes the place of another, both are there: `log.key` and `log.next.key`.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use trialseal_record::values::KeyPurpose;
 use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_seal::hash::Hash;
 use zeroize::Zeroizing;
@@ -25,6 +27,38 @@ pub(crate) fn make_folder(dir: &Path) -> Result<PathBuf> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
     Ok(folder)
+}
+
+/// What a key is for, as the files and commands say it.
+pub(crate) fn name(purpose: KeyPurpose) -> &'static str {
+    match purpose {
+        KeyPurpose::Log => "log",
+        KeyPurpose::Export => "export",
+    }
+}
+
+/// The file of the key that is in use.
+pub(crate) fn file(dir: &Path, purpose: KeyPurpose) -> PathBuf {
+    folder(dir).join(format!("{}.key", name(purpose)))
+}
+
+/// The file of the key that is going to take its place.
+pub(crate) fn successor(dir: &Path, purpose: KeyPurpose) -> PathBuf {
+    folder(dir).join(format!("{}.next.key", name(purpose)))
+}
+
+/// The seeds of the key in use and, where there is one, of its successor.
+pub(crate) fn seeds(dir: &Path, purpose: KeyPurpose) -> Result<Vec<Seed>> {
+    let next = Some(successor(dir, purpose)).filter(|next| next.exists());
+    std::iter::once(file(dir, purpose)).chain(next).map(|file| seed(&file)).collect()
+}
+
+/// Puts the successor in the place of the key in use, which is gone from the folder then. At once: a crash leaves both or
+/// the successor alone.
+pub(crate) fn succeed(dir: &Path, purpose: KeyPurpose) -> Result<()> {
+    let (next, file) = (successor(dir, purpose), file(dir, purpose));
+    let renamed = fs::rename(&next, &file).and_then(|()| File::open(folder(dir))?.sync_all());
+    renamed.with_context(|| format!("cannot put {} in the place of {}", next.display(), file.display()))
 }
 
 /// Reads a key's seed.

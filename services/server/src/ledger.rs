@@ -6,21 +6,20 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use trialseal_projector::{Projector, ProjectorParts};
+use trialseal_record::values::KeyPurpose;
 use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_runtime::settings::{Database, Settings};
 use trialseal_seal::dataset::ExportSigner;
 use trialseal_seal::hash::Hash;
-use trialseal_seal::note::{KeyKind, Signer};
+use trialseal_seal::note::{KeyKind, Signer, VerifierKey};
 use trialseal_store::{Progress, Store};
 use trialseal_store_postgres::PostgresStore;
 use trialseal_store_sqlite::SqliteStore;
 use trialseal_vault::{DataKeys, MasterKeyFile, Vault};
 
 use crate::policy::PublicationPolicy;
+use crate::register::Register;
 use crate::{files, keys};
-
-const LOG_KEY: &str = "log.key";
-const EXPORT_KEY: &str = "export.key";
 
 /// A ledger's folder and its database, before anybody has looked at its keys.
 pub(crate) struct Found {
@@ -79,28 +78,36 @@ impl Ledger {
     pub(crate) async fn with_keys(settings: &Settings, dir: PathBuf, store: Arc<dyn Store>) -> Result<Self> {
         // Only a ledger without any event gets new keys. To one that has events a missing key is a loss to be told of.
         let master = if store.head().await?.position == 0 {
-            keys::make_missing(&keys::folder(&dir).join(LOG_KEY))?;
-            keys::make_missing(&keys::folder(&dir).join(EXPORT_KEY))?;
+            keys::make_missing(&keys::file(&dir, KeyPurpose::Log))?;
+            keys::make_missing(&keys::file(&dir, KeyPurpose::Export))?;
             MasterKeyFile::open_or_create(&settings.master_key_file)?
         } else {
             MasterKeyFile::open(&settings.master_key_file)?
         };
         let origin = store.origin();
         let vault = Vault::open(origin, Arc::clone(&store) as Arc<dyn DataKeys>, Arc::new(master)).await?;
-        let log = log_signer(&dir, origin)?.verifier_key();
+        let log = log_keys(&dir, &store, &vault).await?;
         let policy = PublicationPolicy::read(settings.policy_file.as_deref(), &log)?;
         Ok(Self { dir, store, vault: Arc::new(vault), policy })
     }
 
-    /// The signer of checkpoints; `sealer` alone gets it.
-    pub(crate) fn log_signer(&self) -> Result<Signer> {
-        log_signer(&self.dir, self.store.origin())
+    /// The signers of checkpoints, the oldest first; `sealer` alone gets them.
+    pub(crate) fn log_signers(&self) -> Result<Vec<Signer>> {
+        log_signers(&self.dir, self.store.origin())
     }
 
-    /// The signer of datasets; `exporter` alone gets it.
-    pub(crate) fn export_signer(&self) -> Result<ExportSigner> {
-        let seed = keys::seed(&keys::folder(&self.dir).join(EXPORT_KEY))?;
-        Ok(ExportSigner::new(self.store.origin(), &seed)?)
+    /// The signers of datasets, the oldest first; `exporter` alone gets them.
+    pub(crate) fn export_signers(&self) -> Result<Vec<ExportSigner>> {
+        let seeds = keys::seeds(&self.dir, KeyPurpose::Export)?;
+        seeds.iter().map(|seed| Ok(ExportSigner::new(self.store.origin(), seed)?)).collect()
+    }
+
+    /// The public halves of all keys at hand, each purpose's oldest first.
+    pub(crate) fn verifier_keys(&self) -> Result<Vec<(KeyPurpose, String)>> {
+        let (log, export) = (self.log_signers()?, self.export_signers()?);
+        let log = log.iter().map(|signer| (KeyPurpose::Log, signer.verifier_key().to_string()));
+        let export = export.iter().map(|signer| (KeyPurpose::Export, signer.export_key().to_string()));
+        Ok(log.chain(export).collect())
     }
 
     /// What folds the record into read models.
@@ -119,9 +126,26 @@ impl Ledger {
     }
 }
 
-fn log_signer(dir: &Path, origin: &str) -> Result<Signer> {
-    let seed = keys::seed(&keys::folder(dir).join(LOG_KEY))?;
-    Ok(Signer::new(origin, KeyKind::Ed25519, &seed)?)
+fn log_signers(dir: &Path, origin: &str) -> Result<Vec<Signer>> {
+    let seeds = keys::seeds(dir, KeyPurpose::Log)?;
+    seeds.iter().map(|seed| Ok(Signer::new(origin, KeyKind::Ed25519, seed)?)).collect()
+}
+
+/// The keys under which checkpoints of this ledger are to be found: those at hand, and those before them, the newest first.
+async fn log_keys(dir: &Path, store: &Arc<dyn Store>, vault: &Vault) -> Result<Vec<VerifierKey>> {
+    let mut keys: Vec<_> = log_signers(dir, store.origin())?.iter().map(Signer::verifier_key).collect();
+    // Where the register is damaged, `check` has to be able to say so; nothing is signed then.
+    let register = Register::read(store, vault).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "server.keys.read");
+        Register::default()
+    });
+    for registered in register.of(KeyPurpose::Log).rev() {
+        let key: VerifierKey = registered.key.verifier_key.as_str().parse()?;
+        if !keys.contains(&key) {
+            keys.push(key);
+        }
+    }
+    Ok(keys)
 }
 
 async fn connect(settings: &Settings, origin: &str) -> Result<Arc<dyn Store>> {

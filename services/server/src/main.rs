@@ -14,7 +14,9 @@ mod keys;
 mod ledger;
 mod lock;
 mod policy;
+mod register;
 mod roles;
+mod rotation;
 mod standby;
 mod tokens;
 
@@ -30,6 +32,7 @@ use trialseal_runtime::settings::{SETTINGS, Settings, unknown_in_process};
 use trialseal_runtime::telemetry;
 
 use crate::ledger::Ledger;
+use crate::rotation::Rotated;
 
 /// Commands are read, taken apart and written again, each in hundreds of small pieces of memory, on all threads at once.
 #[global_allocator]
@@ -58,9 +61,12 @@ enum Command {
     },
     /// Print the verifier keys of the ledger's log and exports, which witnesses and readers need. Makes a ledger where
     /// there is none.
+    #[command(args_conflicts_with_subcommands = true)]
     Keys {
         #[command(flatten)]
         place: Place,
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
     },
     /// Give and revoke bearer tokens.
     #[command(subcommand)]
@@ -77,6 +83,25 @@ enum Command {
     },
     /// Say what every setting is, and what is wrong with them.
     Doctor {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Make a successor of a key. From the next start on both sign, and readers and witnesses can change from one to the
+    /// other.
+    Rotate {
+        /// Which key.
+        key: Rotated,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Delete a key, so that its successor signs alone from the next start on.
+    Retire {
+        /// Which key.
+        key: Rotated,
         #[command(flatten)]
         place: Place,
     },
@@ -147,7 +172,7 @@ fn run(command: Command) -> Result<ExitCode> {
             runtime.block_on(roles::serve(settings))?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Keys { place } => runtime.block_on(keys(place.settings(None, None)?)),
+        Command::Keys { place, command } => runtime.block_on(keys(&place, command)),
         Command::Token(command) => runtime.block_on(token(command)),
         Command::Check { place } => runtime.block_on(check(&place.settings(None, None)?)),
         Command::Rebuild { place } => runtime.block_on(rebuild(&place.settings(None, None)?)),
@@ -156,10 +181,23 @@ fn run(command: Command) -> Result<ExitCode> {
 }
 
 /// Without a look at the policy: it names witnesses, who ask for the log's key before they give theirs.
-async fn keys(settings: Settings) -> Result<ExitCode> {
-    let ledger = Ledger::open_or_make(&Settings { policy_file: None, ..settings }).await?;
-    println!("log {}", ledger.log_signer()?.verifier_key());
-    println!("export {}", ledger.export_signer()?.export_key());
+async fn keys(place: &Place, command: Option<KeysCommand>) -> Result<ExitCode> {
+    let settings =
+        |place: &Place| Ok::<_, anyhow::Error>(Settings { policy_file: None, ..place.settings(None, None)? });
+    match command {
+        None => {
+            let ledger = Ledger::open_or_make(&settings(place)?).await?;
+            for (purpose, key) in ledger.verifier_keys()? {
+                println!("{} {key}", keys::name(purpose));
+            }
+        }
+        Some(KeysCommand::Rotate { key, place }) => {
+            rotation::rotate(&Ledger::open(&settings(&place)?).await?, key.into())?;
+        }
+        Some(KeysCommand::Retire { key, place }) => {
+            rotation::retire(&Ledger::open(&settings(&place)?).await?, key.into()).await?;
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 

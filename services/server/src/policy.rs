@@ -1,4 +1,4 @@
-//! The publication policy (C2SP tlog-policy): the ledger's own log, and the witnesses that the operator chose.
+//! The publication policy (C2SP tlog-policy): the keys of the ledger's own log, and the witnesses that the operator chose.
 
 use std::fs;
 use std::path::Path;
@@ -18,19 +18,20 @@ pub(crate) struct PublicationPolicy {
 }
 
 impl PublicationPolicy {
-    /// Reads the operator's part, and puts the log in front of it.
-    pub(crate) fn read(file: Option<&Path>, log: &VerifierKey) -> Result<Self> {
-        let Some(file) = file else { return Self::of(Policy::text_for_log(log)) };
+    /// Reads the operator's part, and puts the log's keys in front of it: all that notes were signed with.
+    pub(crate) fn read(file: Option<&Path>, keys: &[VerifierKey]) -> Result<Self> {
+        let log: String = keys.iter().map(|key| format!("log {key}\n")).collect();
+        let Some(file) = file else { return Self::of(format!("{log}quorum none\n"), keys.len()) };
         let lines = fs::read_to_string(file)
             .with_context(|| format!("cannot read the publication policy {}", file.display()))?;
-        Self::of(format!("log {log}\n{lines}"))
+        Self::of(log + &lines, keys.len())
             .with_context(|| format!("the publication policy {} cannot be used", file.display()))
     }
 
-    fn of(text: String) -> Result<Self> {
+    fn of(text: String, logs: usize) -> Result<Self> {
         let policy = Policy::parse(&text)?;
         ensure!(
-            policy.logs().len() == 1,
+            policy.logs().len() == logs,
             "it names a log, but only this ledger's belongs there, which is put in front of it"
         );
         Ok(Self { text, policy })
@@ -45,11 +46,16 @@ impl PublicationPolicy {
         &self.policy
     }
 
-    /// The witnesses to ask.
+    /// The witnesses to ask: those with an address. What one without has cosigned counts, and it is asked for nothing more:
+    /// a key that was replaced.
     pub(crate) fn witnesses(&self, patience: Duration) -> Result<Vec<Arc<dyn Witness>>> {
         let mut witnesses: Vec<Arc<dyn Witness>> = Vec::new();
         for witness in self.policy.witnesses() {
             let name = &witness.name;
+            if witness.url.is_none() {
+                tracing::info!(witness = name, "server.policy.unasked");
+                continue;
+            }
             ensure!(
                 witness.key.kind() == KeyKind::Cosignature,
                 "witness {name} of the publication policy has a key of a kind that cannot be verified here: give its \
@@ -59,6 +65,10 @@ impl PublicationPolicy {
                 .with_context(|| format!("witness {name} of the publication policy has no address"))?;
             witnesses.push(Arc::new(asked));
         }
+        ensure!(
+            !witnesses.is_empty() || !self.policy.asks_for_witnesses(),
+            "the publication policy asks for witnesses, and none of them has an address"
+        );
         Ok(witnesses)
     }
 }

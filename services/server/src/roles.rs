@@ -9,7 +9,6 @@ use anyhow::{Context, Result};
 use trialseal_exporter::{Exporter, ExporterParts};
 use trialseal_ingest::{Ingest, IngestParts, Limits};
 use trialseal_query::{Query, QueryParts};
-use trialseal_record::values::KeyPurpose;
 use trialseal_runtime::clock::{Clock, SystemClock};
 use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_runtime::settings::Settings;
@@ -61,10 +60,7 @@ async fn serve_elected(
     let writer = writer(&ledger, settings, &clock, &progress);
     let access_log = access_log(&ledger, &writer, &clock, &ids);
     let exporter = exporter(&ledger, settings, &clock, &ids, access_log.clone())?;
-    let keys = [
-        (KeyPurpose::Log, ledger.log_signer()?.verifier_key().to_string()),
-        (KeyPurpose::Export, exporter.verifier_key()),
-    ];
+    let keys = ledger.verifier_keys()?;
     bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
     // Not before: what the sealer signs with must be the key that is registered.
     let sealer = sealer(&ledger, settings, &clock, &progress).await?;
@@ -118,7 +114,7 @@ fn exporter(
         access_log,
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
-        signer: ledger.export_signer()?,
+        signers: ledger.export_signers()?.into_iter().rev().collect(),
         policy: ledger.policy.text().to_owned(),
         folder: ledger.dir.join("exports"),
         jobs_at_once: settings.export_jobs,
@@ -171,7 +167,7 @@ async fn sealer(
     let parts = SealerParts {
         store: ledger.store.clone(),
         place: Arc::new(Folder::new(ledger.log_folder())),
-        signer: ledger.log_signer()?,
+        signers: ledger.log_signers()?,
         policy: ledger.policy.policy().clone(),
         witnesses: ledger.policy.witnesses(settings.witness_patience)?,
         clock: Arc::clone(clock),

@@ -43,7 +43,8 @@ pub enum Check {
         /// Whom to trust.
         #[command(flatten)]
         trust: Trust,
-        /// The ledger's export key: a file, or the key itself.
+        /// The ledger's export key: the key itself, or a file, where several may stand, one a line: one of them has to
+        /// have signed.
         #[arg(long, value_name = "VKEY")]
         export_key: String,
     },
@@ -124,10 +125,10 @@ fn run_dataset(path: &Path, trust: &Trust, export_key: &str) -> Outcome {
     const CHECK: &str = "dataset";
     let input = path.display().to_string();
     let policy = trust.policy(CHECK, &input)?;
-    let key = read_export_key(export_key)
+    let keys = read_export_keys(export_key)
         .map_err(|why| cannot_tell(CHECK, &input, "the export key", "export-key-unusable", why))?;
     match open_dataset(path) {
-        Ok(mut files) => Ok(crate::dataset(&input, files.as_mut(), &policy, &key)),
+        Ok(mut files) => Ok(crate::dataset(&input, files.as_mut(), &policy, &keys)),
         Err(FileError::Damaged) => {
             let mut report = Report::new(CHECK, input.as_str(), &[]);
             report.broken(input, "zip-damaged", "this is no ZIP that can be read");
@@ -146,8 +147,8 @@ fn open_dataset(path: &Path) -> Result<Box<dyn Files>, FileError> {
     Ok(Box::new(Zip::open(BufReader::new(file))?))
 }
 
-/// The key itself, recognised by its two `+`, or a file that holds it on one line.
-fn read_export_key(text_or_file: &str) -> Result<ExportKey, String> {
+/// The key itself, recognised by its two `+`, or a file that holds it on one line, and others on lines of their own.
+fn read_export_keys(text_or_file: &str) -> Result<Vec<ExportKey>, String> {
     let path = Path::new(text_or_file);
     let text = if text_or_file.matches('+').count() >= 2 && !path.exists() {
         text_or_file.to_owned()
@@ -155,9 +156,9 @@ fn read_export_key(text_or_file: &str) -> Result<ExportKey, String> {
         let bytes = read_bounded(path, MAX_TRUST_BYTES)?;
         String::from_utf8(bytes).map_err(|_| "it is no text".to_owned())?
     };
-    text.trim_end_matches(['\r', '\n'])
-        .parse()
-        .map_err(|refused: trialseal_seal::Refused| refused.to_string())
+    let keys =
+        text.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r').parse());
+    keys.collect::<Result<_, _>>().map_err(|refused: trialseal_seal::Refused| refused.to_string())
 }
 
 fn run_log(place: &str, trust: &Trust) -> Outcome {

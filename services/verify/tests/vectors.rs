@@ -177,7 +177,8 @@ fn dataset_folder(folder: &Path, policy: &str, export_key: &str) -> (i32, Value)
     let (path, policy_file) = (folder.to_str().unwrap(), policy_file.to_str().unwrap());
     let (code, printed) = program(&["dataset", path, "--policy", policy_file, "--export-key", export_key]);
     if let Ok(key) = export_key.trim_end().parse::<ExportKey>() {
-        let report = dataset(path, &mut Folder::open(folder).unwrap(), &Policy::parse(policy).unwrap(), &key);
+        let report =
+            dataset(path, &mut Folder::open(folder).unwrap(), &Policy::parse(policy).unwrap(), &[key]);
         assert_eq!(serde_json::to_value(&report).unwrap(), printed);
     }
     (code, printed)

@@ -41,6 +41,19 @@ enum Command {
         #[arg(long)]
         folder: PathBuf,
     },
+    /// Make a successor of the Ed25519 key, and print all keys. From the next start on both cosign, and policies can change
+    /// from one to the other.
+    Rotate {
+        /// The folder of the witness.
+        #[arg(long)]
+        folder: PathBuf,
+    },
+    /// Delete the Ed25519 key, so that its successor cosigns alone. The witness must not run meanwhile.
+    Retire {
+        /// The folder of the witness.
+        #[arg(long)]
+        folder: PathBuf,
+    },
 }
 
 /// How to run. Name, logs and address make the configuration at the first start; after that it is the file's alone.
@@ -95,13 +108,27 @@ pub fn run(cli: Cli) -> Result<()> {
             tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(serve(&run))
         }
         Command::Key { folder } => {
-            let Some(folder) = Folder::find(&folder)? else {
-                bail!("there is no witness in {}", folder.display())
-            };
+            print_keys(&find(&folder)?.keys()?.verifier_keys());
+            Ok(())
+        }
+        Command::Rotate { folder } => {
+            let folder = find(&folder)?;
+            folder.rotate()?;
+            print_keys(&folder.keys()?.verifier_keys());
+            Ok(())
+        }
+        Command::Retire { folder: dir } => {
+            let folder = find(&dir)?;
+            folder.retire(&Lock::take(&dir)?)?;
             print_keys(&folder.keys()?.verifier_keys());
             Ok(())
         }
     }
+}
+
+/// Opens a folder that has to be there.
+fn find(folder: &Path) -> Result<Folder> {
+    Folder::find(folder)?.with_context(|| format!("there is no witness in {}", folder.display()))
 }
 
 async fn serve(run: &Run) -> Result<()> {

@@ -73,7 +73,8 @@ pub(crate) struct Cosigner<S> {
 impl<S: Storage> Cosigner<S> {
     /// A witness that goes on from these notes, the oldest first.
     ///
-    /// The storage is written anew: what was read may never have come to the disk.
+    /// The storage is written anew: what was read may never have come to the disk. A note that not all keys have signed, for
+    /// one of them is new, is cosigned again; so the new key's journal is whole when the old one goes.
     pub(crate) fn new(
         keys: Keys,
         clock: Arc<dyn Clock>,
@@ -83,6 +84,7 @@ impl<S: Storage> Cosigner<S> {
     ) -> Result<Self> {
         let (latest, newest_time) = read(&keys.ed25519(), notes).context("the journal cannot be used")?;
         let mut cosigner = Self { keys, clock, storage, latest, newest_time, published };
+        cosigner.cosign_again().context("cannot cosign with a new key what the old one has")?;
         cosigner.rewrite().context("cannot write the journal anew")?;
         for (origin, latest) in &cosigner.latest {
             cosigner.published.publish(origin, &latest.note, latest.size);
@@ -199,15 +201,38 @@ impl<S: Storage> Cosigner<S> {
         (checkpoint.origin, note)
     }
 
+    fn cosign_again(&mut self) -> Result<()> {
+        for origin in self.latest.keys().cloned().collect::<Vec<_>>() {
+            let Some(latest) = self.latest.get(&origin) else { continue };
+            let mut note = SignedNote::parse(&latest.note)?;
+            if self.keys.have_signed(&note) {
+                continue;
+            }
+            let time = self.time()?;
+            let checkpoint = Checkpoint { origin: origin.clone(), size: latest.size, root: latest.root };
+            note.signatures.retain(|line| !self.keys.verifier_keys().iter().any(|key| line.is_by(key)));
+            note.signatures.extend(self.keys.cosign(&checkpoint, &note.text, time)?);
+            let latest = Latest { note: note.encode().into(), ..*latest };
+            self.latest.insert(origin, latest);
+            self.newest_time = time;
+        }
+        Ok(())
+    }
+
     fn rewrite(&mut self) -> io::Result<()> {
         let notes: Vec<&str> = self.latest.values().map(|latest| latest.note.as_ref()).collect();
         self.storage.rewrite(&notes)
     }
 }
 
+/// Whether a witness that has these keys alone can go on from these notes.
+pub(crate) fn check_notes(keys: &[VerifierKey], notes: Vec<String>) -> Result<()> {
+    read(keys, notes).map(drop)
+}
+
 /// The newest checkpoint of each log in these notes, and the newest time. What the witness itself did not sign, or what
 /// goes back, is not from its journal.
-fn read(key: &VerifierKey, notes: Vec<String>) -> Result<(HashMap<String, Latest>, u64)> {
+fn read(keys: &[VerifierKey], notes: Vec<String>) -> Result<(HashMap<String, Latest>, u64)> {
     let mut latest: HashMap<String, Latest> = HashMap::new();
     for note in notes {
         let Checkpoint { origin, size, root } = Checkpoint::parse_extended(&SignedNote::parse(&note)?.text)?;
@@ -217,11 +242,15 @@ fn read(key: &VerifierKey, notes: Vec<String>) -> Result<(HashMap<String, Latest
     let mut newest_time = 0;
     for Latest { note, .. } in latest.values() {
         let note = SignedNote::parse(note)?;
-        let own =
-            note.signatures.iter().rev().find(|line| line.name == key.name() && line.key_id == key.id());
-        let own = own.context("it was written with another key than the witness has now")?;
-        let time = verify_cosignature(key, &note.text, own).context("a cosignature in it does not verify")?;
-        newest_time = newest_time.max(time);
+        let own = note.signatures.iter().rev();
+        let mut own =
+            own.filter_map(|line| Some((keys.iter().find(|key| line.is_by(key))?, line))).peekable();
+        own.peek().context("it was written with another key than the witness has now")?;
+        for (key, line) in own {
+            let time =
+                verify_cosignature(key, &note.text, line).context("a cosignature in it does not verify")?;
+            newest_time = newest_time.max(time);
+        }
     }
     Ok((latest, newest_time))
 }

@@ -1,4 +1,5 @@
-//! The folder of a witness: `witness.conf`, the key, the journal, and the lock of the one process that uses it.
+//! The folder of a witness: `witness.conf`, the key and at times its successor, the journal, and the lock of the one process
+//! that uses it.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -11,6 +12,7 @@ use trialseal_seal::hash::Hash;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::cosigner::check_notes;
 use crate::journal::{self, Journal};
 use crate::keys::Keys;
 
@@ -77,10 +79,7 @@ impl Folder {
         }
         let further = config.ml_dsa_key.as_ref().map(|file| dir.join(file));
         for key in std::iter::once(key).chain(further).filter(|key| !key.exists()) {
-            let mut seed = Zeroizing::new([0; 32]);
-            SystemIds.fill(seed.as_mut_slice());
-            let text = Zeroizing::new(format!("{}\n", Hash::from_bytes(*seed)));
-            write(&key, text.as_bytes(), 0o600)?;
+            make_key(&key)?;
         }
         write(&dir.join(CONFIG), config.text().as_bytes(), 0o644)?;
         Ok(Self { dir: dir.to_owned(), config })
@@ -88,9 +87,40 @@ impl Folder {
 
     /// The keys that cosign.
     pub(crate) fn keys(&self) -> Result<Keys> {
-        let ed25519 = self.seed(&self.config.key)?;
+        let next = Some(self.successor()).filter(|next| next.exists());
+        let ed25519 = std::iter::once(self.dir.join(&self.config.key)).chain(next);
+        let ed25519 = ed25519.map(|file| self.seed(&file)).collect::<Result<Vec<_>>>()?;
         let ml_dsa_44 = self.config.ml_dsa_key.as_ref().map(|file| self.seed(file)).transpose()?;
-        Keys::new(&self.config.name, &ed25519, ml_dsa_44.as_deref())
+        Keys::new(&self.config.name, ed25519.iter().map(|seed| &**seed), ml_dsa_44.as_deref())
+    }
+
+    /// Where the key is that is going to take the place of the one in use: `witness.next.key` beside `witness.key`.
+    fn successor(&self) -> PathBuf {
+        self.dir.join(&self.config.key).with_extension("next.key")
+    }
+
+    /// Makes a successor of the Ed25519 key, beside which it cosigns from the next start on.
+    pub(crate) fn rotate(&self) -> Result<()> {
+        let next = self.successor();
+        ensure!(
+            !next.exists(),
+            "{} is there already: retire the key first, for which that one was made",
+            next.display()
+        );
+        make_key(&next)
+    }
+
+    /// Puts the successor in the place of the key in use, which is gone then. Who has the lock may do so; at once: a crash
+    /// leaves both or the successor alone.
+    pub(crate) fn retire(&self, lock: &Lock) -> Result<()> {
+        let (key, next) = (self.dir.join(&self.config.key), self.successor());
+        ensure!(next.exists(), "the key has no successor: make one with `trialseal-witness rotate`");
+        let successor = Keys::new(&self.config.name, [&*self.seed(&next)?], None)?;
+        let (_, notes) = self.journal(lock)?;
+        check_notes(&successor.ed25519(), notes)
+            .context("the successor has not cosigned all that the key has: run the witness with both once")?;
+        let put = fs::rename(&next, &key).and_then(|()| sync_folder(&key));
+        put.with_context(|| format!("cannot put {} in the place of {}", next.display(), key.display()))
     }
 
     /// Reads a key's seed.
@@ -112,6 +142,19 @@ impl Folder {
     }
 }
 
+/// Makes the file of a new key.
+fn make_key(file: &Path) -> Result<()> {
+    let mut seed = Zeroizing::new([0; 32]);
+    SystemIds.fill(seed.as_mut_slice());
+    let text = Zeroizing::new(format!("{}\n", Hash::from_bytes(*seed)));
+    write(file, text.as_bytes(), 0o600)
+}
+
+/// Returns once the names in a file's folder outlive a power cut.
+fn sync_folder(file: &Path) -> std::io::Result<()> {
+    File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+}
+
 /// Writes a file whole or not at all.
 fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     let beside = file.with_added_extension("new");
@@ -121,7 +164,7 @@ fn write(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         out.write_all(bytes)?;
         out.sync_all()?;
         fs::rename(&beside, file)?;
-        File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+        sync_folder(file)
     };
     write().with_context(|| format!("cannot write {}", file.display()))
 }
@@ -151,6 +194,7 @@ mod tests {
         assert_eq!(found.config, config());
         let key = made.keys().unwrap().ed25519();
         assert_eq!(found.keys().unwrap().ed25519(), key);
+        let key = &key[0];
         assert_eq!((key.name(), key.kind()), ("witness.example.org/w1", KeyKind::Cosignature));
         let mode = |file| fs::metadata(dir.join(file)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode("witness.key"), 0o600);
@@ -173,6 +217,45 @@ mod tests {
         fs::remove_file(dir.join(journal::FILE)).unwrap();
         let refused = create(dir).unwrap_err().to_string();
         assert!(refused.contains("must not cosign again"), "{refused}");
+    }
+
+    #[test]
+    fn a_successor_takes_the_place_of_a_key_once_it_has_cosigned_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = create(dir.path()).unwrap();
+        let first = folder.keys().unwrap().ed25519();
+        let lock = Lock::take(dir.path()).unwrap();
+        assert!(folder.retire(&lock).unwrap_err().to_string().contains("has no successor"));
+        folder.rotate().unwrap();
+        assert!(folder.rotate().unwrap_err().to_string().contains("is there already"));
+        let both = folder.keys().unwrap().ed25519();
+        assert_eq!((both.len(), &both[0]), (2, &first[0]));
+
+        let log = trialseal_seal::note::Signer::new("log.example.org", KeyKind::Ed25519, &[1; 32]).unwrap();
+        let root = trialseal_seal::hash::sha256(b"root");
+        let checkpoint =
+            trialseal_seal::checkpoint::Checkpoint { origin: "log.example.org".into(), size: 1, root };
+        let mut note = checkpoint.sign(&log).unwrap();
+        let old = Keys::new("witness.example.org/w1", [&*folder.seed(&folder.config.key).unwrap()], None);
+        note.signatures.extend(old.unwrap().cosign(&checkpoint, &note.text, 1).unwrap());
+        let (mut journal, _) = folder.journal(&lock).unwrap();
+        crate::journal::Storage::append(&mut journal, &[&note.encode()]).unwrap();
+        drop(journal);
+        let said = folder.retire(&lock).unwrap_err().to_string();
+        assert!(said.contains("run the witness with both once"), "{said}");
+
+        let (journal, notes) = folder.journal(&lock).unwrap();
+        let clock = std::sync::Arc::new(trialseal_runtime::clock::SystemClock);
+        drop(crate::cosigner::Cosigner::new(
+            folder.keys().unwrap(),
+            clock,
+            journal,
+            notes,
+            Default::default(),
+        ));
+        folder.retire(&lock).unwrap();
+        assert_eq!(folder.keys().unwrap().ed25519(), both[1..]);
+        assert_eq!(fs::metadata(dir.path().join("witness.key")).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -1,9 +1,10 @@
-//! The keys that cosign: Ed25519 in any case, ML-DSA-44 beside it where the witness has such a key.
+//! The keys that cosign: Ed25519 in any case, two of them while one takes the place of the other; ML-DSA-44 beside it where
+//! the witness has such a key.
 
 use anyhow::{Result, ensure};
 use aws_lc_rs::signature::{KeyPair as _, ML_DSA_44_SIGNING, PqdsaKeyPair};
 use trialseal_seal::checkpoint::{Checkpoint, cosign, ml_dsa_44_message};
-use trialseal_seal::note::{KeyKind, NoteSignature, Signer, VerifierKey};
+use trialseal_seal::note::{KeyKind, NoteSignature, SignedNote, Signer, VerifierKey};
 
 /// Bytes of an ML-DSA-44 signature (FIPS 204).
 const ML_DSA_44_BYTES: usize = 2420;
@@ -11,7 +12,8 @@ const ML_DSA_44_BYTES: usize = 2420;
 /// A witness's keys.
 #[derive(Debug)]
 pub(crate) struct Keys {
-    ed25519: Signer,
+    /// The oldest first.
+    ed25519: Vec<Signer>,
     ml_dsa_44: Option<MlDsa44>,
 }
 
@@ -23,22 +25,33 @@ struct MlDsa44 {
 }
 
 impl Keys {
-    /// The keys of these seeds under a witness's name.
-    pub(crate) fn new(name: &str, ed25519: &[u8; 32], ml_dsa_44: Option<&[u8; 32]>) -> Result<Self> {
-        let ed25519 = Signer::new(name, KeyKind::Cosignature, ed25519)?;
+    /// The keys of these seeds under a witness's name; of Ed25519 the oldest first, and at least one.
+    pub(crate) fn new<'a>(
+        name: &str,
+        ed25519: impl IntoIterator<Item = &'a [u8; 32]>,
+        ml_dsa_44: Option<&[u8; 32]>,
+    ) -> Result<Self> {
+        let signer = |seed| Signer::new(name, KeyKind::Cosignature, seed);
+        let ed25519 = ed25519.into_iter().map(signer).collect::<Result<Vec<_>, _>>()?;
+        ensure!(!ed25519.is_empty(), "a witness needs an Ed25519 key");
         let ml_dsa_44 = ml_dsa_44.map(|seed| MlDsa44::new(name, seed)).transpose()?;
         Ok(Self { ed25519, ml_dsa_44 })
     }
 
-    /// The Ed25519 key's public half.
-    pub(crate) fn ed25519(&self) -> VerifierKey {
-        self.ed25519.verifier_key()
+    /// The Ed25519 keys' public halves, the oldest first.
+    pub(crate) fn ed25519(&self) -> Vec<VerifierKey> {
+        self.ed25519.iter().map(Signer::verifier_key).collect()
+    }
+
+    /// Whether each of the keys has signed this note.
+    pub(crate) fn have_signed(&self, note: &SignedNote) -> bool {
+        self.verifier_keys().iter().all(|key| note.signatures.iter().any(|line| line.is_by(key)))
     }
 
     /// All public halves, Ed25519 first.
     pub(crate) fn verifier_keys(&self) -> Vec<VerifierKey> {
         let further = self.ml_dsa_44.iter().map(|key| key.verifier.clone());
-        std::iter::once(self.ed25519()).chain(further).collect()
+        self.ed25519().into_iter().chain(further).collect()
     }
 
     /// One cosignature with each key, all of them at `time`. `text` is the checkpoint's.
@@ -48,7 +61,8 @@ impl Keys {
         text: &str,
         time: u64,
     ) -> Result<Vec<NoteSignature>> {
-        let mut lines = vec![cosign(&self.ed25519, text, time)?];
+        let lines = self.ed25519.iter().map(|key| cosign(key, text, time));
+        let mut lines = lines.collect::<Result<Vec<_>, _>>()?;
         if let Some(key) = &self.ml_dsa_44 {
             lines.push(key.cosign(checkpoint, time)?);
         }

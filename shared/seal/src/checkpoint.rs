@@ -51,10 +51,20 @@ impl Checkpoint {
 
     /// The checkpoint as a note signed by its log. The signer has to be one for logs, named as the origin.
     pub fn sign(&self, log: &Signer) -> Result<SignedNote> {
-        ensure(log.kind() == KeyKind::Ed25519, Code::KeyKind)?;
-        ensure(log.name() == self.origin, Code::KeyName)?;
+        self.sign_with(std::slice::from_ref(log))
+    }
+
+    /// The checkpoint as a note signed with each of its log's keys, of which there are several while one takes the place
+    /// of another. There has to be one ([`Code::LogSignatureMissing`]).
+    pub fn sign_with(&self, keys: &[Signer]) -> Result<SignedNote> {
+        ensure(!keys.is_empty(), Code::LogSignatureMissing)?;
         let text = self.to_string();
-        let signatures = vec![log.sign(&[], text.as_bytes())];
+        let mut signatures = Vec::new();
+        for key in keys {
+            ensure(key.kind() == KeyKind::Ed25519, Code::KeyKind)?;
+            ensure(key.name() == self.origin, Code::KeyName)?;
+            signatures.push(key.sign(&[], text.as_bytes()));
+        }
         Ok(SignedNote { text, signatures })
     }
 }

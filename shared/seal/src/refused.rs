@@ -95,7 +95,7 @@ codes! {
     NoteMalformed "note-malformed" "this is not a signed note",
     NoteTooLarge "note-too-large" "the signed note has too many bytes or signatures",
     CheckpointMalformed "checkpoint-malformed" "this is not a checkpoint of three lines",
-    LogSignatureMissing "log-signature-missing" "no trusted log signed this checkpoint",
+    LogSignatureMissing "log-signature-missing" "no log key of the policy signed this checkpoint: it is another's, or the log's key was changed and the policy is an older one",
     LogSignature "log-signature" "the log's signature does not verify",
     AddCheckpointMalformed "add-checkpoint-malformed" "this is not a request to cosign a checkpoint",
     Cosignature "cosignature" "a witness's cosignature does not verify",

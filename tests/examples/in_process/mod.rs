@@ -72,7 +72,7 @@ impl Place {
         progress: &Arc<Progress>,
     ) -> Result<Sealer> {
         let parts = SealerParts {
-            signer: self.signer.clone(),
+            signers: vec![self.signer.clone()],
             policy: Policy::parse(&Policy::text_for_log(&self.signer.verifier_key()))?,
             witnesses: Vec::new(),
             store: Arc::clone(store),

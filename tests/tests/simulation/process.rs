@@ -130,7 +130,7 @@ impl Process {
             let opened = Sealer::open(SealerParts {
                 store: self.store.clone(),
                 place: Arc::new(place),
-                signer: signer(),
+                signers: vec![signer()],
                 policy: Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap(),
                 witnesses: Vec::new(),
                 clock: self.world.clock.clone(),

@@ -65,11 +65,11 @@ impl Archive {
     /// Adds the signed manifest and has the file ended.
     pub(super) fn finish(
         mut self,
-        signer: &ExportSigner,
+        signers: &[ExportSigner],
         end: impl FnOnce(ExportFile) -> io::Result<Written>,
     ) -> Result<Written, ExportError> {
         self.end();
-        let manifest = Manifest::new(std::mem::take(&mut self.files))?.sign(signer);
+        let manifest = Manifest::new(std::mem::take(&mut self.files))?.sign_with(signers)?;
         self.file(MANIFEST, &manifest)?;
         Ok(end(self.zip.finish()?.into_inner())?)
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use trialseal_seal::checkpoint::{Checkpoint, verify_cosignature};
-use trialseal_seal::note::{NoteSignature, VerifierKey};
+use trialseal_seal::note::NoteSignature;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::witness::AddCheckpoint;
 use trialseal_store::{Store, StoreError, proofs};
 
 use super::{Answer, Witness, WitnessError};
 use crate::cosigner::Signed;
+use crate::round::SealerParts;
 
 /// How often a witness is asked for one checkpoint: without knowing its size, with the size that it says, and once more
 /// where another process has moved it in between.
@@ -18,6 +19,9 @@ const TRIES: usize = 3;
 /// A witness, and what is known of it.
 pub(crate) struct Contact {
     witness: Arc<dyn Witness>,
+    origin: String,
+    /// What a checkpoint has to meet to be one that the log signed.
+    log: Policy,
     /// The size of the tree that it cosigned last; where it is not known, the witness says.
     size: Option<u64>,
 }
@@ -43,22 +47,22 @@ pub(crate) enum ContactError {
 }
 
 impl Contact {
-    pub(crate) fn new(witness: Arc<dyn Witness>) -> Self {
-        Self { witness, size: None }
+    pub(crate) fn new(witness: Arc<dyn Witness>, parts: &SealerParts) -> Self {
+        let (origin, log) = (parts.store.origin().to_owned(), parts.policy.without_witnesses());
+        Self { witness, origin, log, size: None }
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.witness.named().name
     }
 
-    /// What the witness shows of the log, where the log's key signed it.
+    /// What the witness shows of the log, where one of the log's keys signed it.
     ///
     /// # Errors
     /// Where it cannot be asked, or shows what this log never signed.
-    pub(crate) async fn newest(&self, log: &VerifierKey) -> Result<Option<Checkpoint>, WitnessError> {
-        let Some(note) = self.witness.newest(log.name()).await? else { return Ok(None) };
-        let policy = Policy::parse(&Policy::text_for_log(log));
-        let checkpoint = policy.and_then(|policy| policy.check(&note)).map(|accepted| accepted.checkpoint);
+    pub(crate) async fn newest(&self) -> Result<Option<Checkpoint>, WitnessError> {
+        let Some(note) = self.witness.newest(&self.origin).await? else { return Ok(None) };
+        let checkpoint = self.log.check(&note).map(|accepted| accepted.checkpoint);
         checkpoint.map(Some).map_err(|refused| WitnessError::Strange(refused.to_string()))
     }
 
@@ -66,14 +70,13 @@ impl Contact {
     pub(crate) async fn cosign(
         &mut self,
         store: &dyn Store,
-        log: &VerifierKey,
         signed: &Signed,
     ) -> Result<Cosignature, ContactError> {
         let size = signed.checkpoint.size;
         let mut old_size = self.size.unwrap_or(0);
         for _ in 0..TRIES {
             if old_size > size {
-                return Err(self.is_ahead(log, size, old_size).await);
+                return Err(self.is_ahead(size, old_size).await);
             }
             let proof = proofs::log_consistency(store, old_size, size).await?;
             let asked = AddCheckpoint { old_size, proof, note: signed.note.clone() };
@@ -91,8 +94,8 @@ impl Contact {
     }
 
     /// A size alone is only said; a checkpoint of that size, signed by the log, is proof.
-    async fn is_ahead(&self, log: &VerifierKey, size: u64, said: u64) -> ContactError {
-        match self.newest(log).await {
+    async fn is_ahead(&self, size: u64, said: u64) -> ContactError {
+        match self.newest().await {
             Ok(Some(shown)) if shown.size > size => ContactError::Ahead(shown.size),
             Ok(_) => {
                 WitnessError::Strange(format!("it is at size {said}, and shows no checkpoint of it")).into()

@@ -178,7 +178,7 @@ impl Bench {
         Sealer::open(SealerParts {
             store,
             place,
-            signer: signer(),
+            signers: vec![signer()],
             policy: self.policy.clone(),
             witnesses: self.witnesses.iter().map(|witness| witness.clone() as Arc<dyn Witness>).collect(),
             clock: self.clock.clone(),

@@ -42,10 +42,10 @@ const LIMITS: &[&str] = &[
 ];
 
 /// Checks a dataset: manifest, head, every line of the record, every file's digest, and every table cell's origin.
-pub fn dataset(input: &str, files: &mut dyn Files, policy: &Policy, export_key: &ExportKey) -> Report {
+pub fn dataset(input: &str, files: &mut dyn Files, policy: &Policy, export_keys: &[ExportKey]) -> Report {
     let mut check =
         Check { report: Report::new("dataset", input, LIMITS), files, unreadable: HashSet::new() };
-    check.run(policy, export_key);
+    check.run(policy, export_keys);
     silent(&mut check.report, policy);
     check.report
 }
@@ -94,16 +94,16 @@ impl Shown {
 }
 
 impl Check<'_> {
-    fn run(&mut self, policy: &Policy, export_key: &ExportKey) {
+    fn run(&mut self, policy: &Policy, export_keys: &[ExportKey]) {
         let names = self.files.names().to_vec();
         for misfit in self.files.misfits() {
             self.report.broken(&misfit.name, misfit.code, misfit.message);
         }
-        if let Err(refused) = export_key.check_unused(policy) {
+        if let Err(refused) = export_keys.iter().try_for_each(|key| key.check_unused(policy)) {
             self.report.refused(TRUST, &refused);
         }
-        let manifest = self.manifest(&names, export_key);
-        let head = self.head(&names, policy, export_key);
+        let manifest = self.manifest(&names, export_keys);
+        let head = self.head(&names, policy, export_keys);
         let plain = names.iter().map(String::as_str);
         let findings =
             manifest.as_ref().map_or_else(|| check_names(plain.clone()), |it| it.check_names(plain.clone()));
@@ -120,20 +120,20 @@ impl Check<'_> {
         self.contents(&names, manifest.as_ref(), head.as_ref());
     }
 
-    fn manifest(&mut self, names: &[String], export_key: &ExportKey) -> Option<Manifest> {
+    fn manifest(&mut self, names: &[String], export_keys: &[ExportKey]) -> Option<Manifest> {
         let manifest = self.small_file(names, MANIFEST)?;
-        let opened = Manifest::open(&manifest, export_key);
+        let opened = Manifest::open_with(&manifest, export_keys);
         opened.map_err(|refused| self.report.refused(MANIFEST, &refused)).ok()
     }
 
     /// Reads and checks the head, whatever the manifest is: each of the two is proved by itself.
-    fn head(&mut self, names: &[String], policy: &Policy, export_key: &ExportKey) -> Option<Head> {
+    fn head(&mut self, names: &[String], policy: &Policy, export_keys: &[ExportKey]) -> Option<Head> {
         let head = self.small_file(names, HEAD)?;
         let parsed = canonical::parse(head, canonical::MAX_DEPTH).and_then(|value| HeadProof::parse(&value));
         let proof = parsed.map_err(|refused| self.report.refused(HEAD, &refused)).ok()?;
         let verified = proof.verify_all(policy);
         let seal = verified.map_err(|refused| self.report.all_refused(HEAD, &refused)).ok();
-        if export_key.origin() != proof.seal.ledger {
+        if export_keys.iter().any(|key| key.origin() != proof.seal.ledger) {
             self.report.refused("the export key", &Refused::new(Code::AnotherLedger));
         }
         Some(Head { proof, seal })

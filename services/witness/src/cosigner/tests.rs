@@ -54,7 +54,7 @@ impl Storage for Memory {
 }
 
 fn keys() -> Keys {
-    Keys::new("witness.example.org/w1", &[9; 32], None).unwrap()
+    Keys::new("witness.example.org/w1", [&[9; 32]], None).unwrap()
 }
 
 /// A log that has only ever doubled: the root of each size, and the proof from half of it.
@@ -122,7 +122,7 @@ impl Bench {
 fn time(answer: &Answer, size: u64) -> i64 {
     let line = NoteSignature::parse(answer.as_ref().unwrap().strip_suffix('\n').unwrap()).unwrap();
     let text = submission(ORIGIN, 0, size).note.text;
-    verify_cosignature(&keys().ed25519(), &text, &line).unwrap().cast_signed()
+    verify_cosignature(&keys().ed25519()[0], &text, &line).unwrap().cast_signed()
 }
 
 #[test]

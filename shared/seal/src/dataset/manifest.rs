@@ -143,6 +143,17 @@ impl Manifest {
 
     /// The bytes of the manifest file: the statement, signed.
     pub fn sign(&self, signer: &ExportSigner) -> Vec<u8> {
+        self.envelope(std::slice::from_ref(signer))
+    }
+
+    /// The bytes of the manifest file, signed with each key, of which there are several while one takes the place of
+    /// another: at least one, and at most [`MAX_MANIFEST_SIGNATURES`], or it is [`Code::Envelope`].
+    pub fn sign_with(&self, signers: &[ExportSigner]) -> Result<Vec<u8>> {
+        ensure((1..=MAX_MANIFEST_SIGNATURES).contains(&signers.len()), Code::Envelope)?;
+        Ok(self.envelope(signers))
+    }
+
+    fn envelope(&self, signers: &[ExportSigner]) -> Vec<u8> {
         let subject =
             |(name, digest): (&String, &Hash)| json!({ "name": name, "digest": { "sha256": digest } });
         let statement = json!({
@@ -152,16 +163,22 @@ impl Manifest {
             "predicate": {},
         });
         let payload = to_vec(&statement);
-        let signature = signer.key.sign(&pre_authentication(&payload)).to_bytes();
+        let message = pre_authentication(&payload);
+        let signature = |signer: &ExportSigner| json!({ "keyid": "", "sig": base64_encode(signer.key.sign(&message).to_bytes()) });
         to_vec(&json!({
             "payloadType": PAYLOAD_TYPE,
             "payload": base64_encode(&payload),
-            "signatures": [{ "keyid": "", "sig": base64_encode(signature) }],
+            "signatures": signers.iter().map(signature).collect::<Value>(),
         }))
     }
 
     /// Reads a manifest file and checks its signature, then what it states.
     pub fn open(envelope: &[u8], key: &ExportKey) -> Result<Self> {
+        Self::open_with(envelope, std::slice::from_ref(key))
+    }
+
+    /// As [`open`](Self::open), for a reader who trusts several keys: one of them has to have signed.
+    pub fn open_with(envelope: &[u8], keys: &[ExportKey]) -> Result<Self> {
         let envelope = parse(envelope, MAX_DEPTH)?;
         let members = Members::of(&envelope, &["payloadType", "payload", "signatures"], &[])?;
         ensure(members.text("payloadType")? == PAYLOAD_TYPE, Code::Envelope).at("payloadType")?;
@@ -171,7 +188,8 @@ impl Manifest {
         let signatures: Vec<_> =
             signatures.iter().map(read_signature).collect::<Result<_>>().at("signatures")?;
         let message = pre_authentication(&payload);
-        let signed = signatures.iter().any(|signature| key.key.verifies(&message, signature));
+        let verifies = |signature: &Vec<u8>| keys.iter().any(|key| key.key.verifies(&message, signature));
+        let signed = signatures.iter().any(verifies);
         ensure(signed, Code::ManifestSignature)?;
         Self::read_statement(&parse(&payload, MAX_DEPTH).at("payload")?).at("payload")
     }
