@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::history::{Acknowledgement, Command, Event, History, Recorded, enrolment_mark};
-use crate::{Answer, Client, Rng, Role, Service, Trial, Verifier, bodies, events_of};
+use crate::{Answer, Client, Engine, Rng, Role, Service, Trial, Verifier, bodies, events_of};
 
 /// Those who send at once.
 const SENDERS: u64 = 8;
@@ -228,8 +228,12 @@ pub fn assert_kept(service: &Service, trial: &Trial, mut history: History, verif
     let record: Vec<Recorded> = listed.iter().map(Recorded::of).collect();
     history.assert_kept(&record);
 
+    let hex = match service.database().engine() {
+        Engine::Postgres => "encode(leaf, 'hex')",
+        Engine::Sqlite => "lower(hex(leaf))",
+    };
     let stored = service.database().texts(&format!(
-        "SELECT trialseq::TEXT || ' ' || encode(leaf, 'hex') FROM event WHERE trial = '{}' \
+        "SELECT CAST(trialseq AS TEXT) || ' ' || {hex} FROM event WHERE trial = '{}' \
          AND stream NOT LIKE 'access/%' ORDER BY trialseq",
         trial.id
     ));
@@ -237,8 +241,8 @@ pub fn assert_kept(service: &Service, trial: &Trial, mut history: History, verif
     assert!(stored.iter().eq(&shown.collect::<Vec<_>>()), "the database holds other events than are listed");
     // Whoever reads something has a command of their own.
     let commands = format!(
-        "SELECT ((SELECT count(*) FROM command WHERE trial = '{0}')
-            - (SELECT count(*) FROM event WHERE trial = '{0}' AND stream LIKE 'access/%'))::TEXT",
+        "SELECT CAST((SELECT count(*) FROM command WHERE trial = '{0}')
+            - (SELECT count(*) FROM event WHERE trial = '{0}' AND stream LIKE 'access/%') AS TEXT)",
         trial.id
     );
     let sent = history.commands.len() + trial.acknowledged_commands();

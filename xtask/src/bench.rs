@@ -11,6 +11,7 @@ mod import;
 mod mixed;
 mod rebuild;
 mod scale;
+mod seal;
 mod trial;
 mod witness;
 
@@ -34,6 +35,8 @@ pub(crate) enum Bench {
     Faults(faults::Options),
     /// Whether recording, opening, sealing and proving cost the same however large the record is
     Scale(scale::Options),
+    /// How long an event waits for its seal and for its note, without witnesses and with three
+    Seal(seal::Options),
     /// How many checkpoints a second a witness cosigns on one processor
     Witness(witness::Options),
     /// How fast the record is read and read models are folded from it, for each second of a core
@@ -49,6 +52,7 @@ pub(crate) fn run(bench: &Bench) -> Result<ExitCode> {
         Bench::Cdisc(options) => cdisc::run(options),
         Bench::Faults(options) => faults::run(options),
         Bench::Scale(options) => scale::run(options),
+        Bench::Seal(options) => seal::run(options),
         Bench::Witness(options) => witness::run(options),
         Bench::Rebuild(options) => rebuild::run(options),
     }

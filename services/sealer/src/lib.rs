@@ -15,6 +15,7 @@
 //! another kind of place, implement [`Publication`].
 
 mod cosigner;
+mod delays;
 mod disk;
 mod edge;
 mod error;
@@ -27,6 +28,7 @@ mod round;
 mod state;
 mod witness;
 
+pub use delays::measure_delays;
 pub use disk::Disk;
 pub use error::SealError;
 pub use folder::Folder;

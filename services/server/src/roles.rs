@@ -15,7 +15,7 @@ use trialseal_runtime::settings::Settings;
 use trialseal_runtime::shutdown::{Roles, Shutdown};
 use trialseal_runtime::telemetry;
 use trialseal_seal::time::Timestamp;
-use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings};
+use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings, measure_delays};
 use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Progress, Writer, WriterSettings};
 
@@ -89,9 +89,14 @@ async fn serve_elected(
 
     let mut roles = Roles::new(shutdown.clone());
     let (for_sealer, for_projector, for_metrics) = (shutdown.clone(), shutdown.clone(), shutdown.clone());
+    let delays = measure_delays(progress, shutdown.clone());
     roles.spawn("sealer", async move { Ok(sealer.run(for_sealer).await?) });
     roles.spawn("projector", async move {
         projector.run(for_projector).await;
+        Ok(())
+    });
+    roles.spawn("delays", async move {
+        delays.await;
         Ok(())
     });
     roles.spawn("metrics", telemetry::keep_metrics(for_metrics));

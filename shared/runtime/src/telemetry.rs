@@ -7,12 +7,19 @@ use std::panic::{PanicHookInfo, set_hook};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::settings::LogFormat;
 use crate::shutdown::Shutdown;
+
+/// The end of the names of durations that are counted in buckets. What is measured under another name is summed up by its
+/// quantiles over the last minute.
+const BUCKETED: &str = "_seconds";
+
+/// The quantiles of what is not counted in buckets.
+const QUANTILES: &[f64] = &[0.5, 0.99];
 
 /// Upper bounds of the histograms' buckets, in seconds: from an append that hits an idle writer to a slow export.
 const DURATION_BUCKETS_SECONDS: &[f64] =
@@ -59,7 +66,10 @@ fn log_panic(panic: &PanicHookInfo<'_>) {
 }
 
 fn install_metrics() -> Result<(), TelemetryError> {
-    let handle = PrometheusBuilder::new().set_buckets(DURATION_BUCKETS_SECONDS)?.install_recorder()?;
+    let handle = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix(BUCKETED.to_owned()), DURATION_BUCKETS_SECONDS)?
+        .set_quantiles(QUANTILES)?
+        .install_recorder()?;
     METRICS.get_or_init(|| handle);
     Ok(())
 }
@@ -90,7 +100,9 @@ mod tests {
         install_metrics().unwrap();
         metrics::counter!("trialseal_test_total", "role" => "sealer").increment(3);
         metrics::histogram!("trialseal_test_seconds").record(0.003);
+        metrics::histogram!("trialseal_seconds_to_test").record_many(0.5, 100);
         let text = metrics_text();
+        assert!(text.contains("trialseal_seconds_to_test{quantile=\"0.99\"} 0.5"), "{text}");
         assert!(text.contains("trialseal_test_total{role=\"sealer\"} 3"), "{text}");
         assert!(text.contains("trialseal_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
         assert!(matches!(install_metrics(), Err(TelemetryError::Metrics(_))));
