@@ -212,13 +212,13 @@ fn check_tables(data: &[u8]) -> Report {
     let listed = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes)));
     let manifest = Manifest::new(listed).unwrap().sign(&CORPUS.export_signer());
     files.insert("manifest.dsse.json".into(), manifest);
-    trialseal_verify::dataset("dataset", &mut Memory::new(files), &POLICY, &EXPORT_KEY)
+    trialseal_verify::dataset("dataset", &mut Memory::new(files), &POLICY, std::slice::from_ref(&EXPORT_KEY))
 }
 
 /// A dataset in a ZIP.
 pub fn zip(data: &[u8]) {
     if let Ok(mut files) = Zip::open(Cursor::new(data)) {
-        shown(&trialseal_verify::dataset("dataset", &mut files, &POLICY, &EXPORT_KEY));
+        shown(&trialseal_verify::dataset("dataset", &mut files, &POLICY, std::slice::from_ref(&EXPORT_KEY)));
     }
 }
 
@@ -255,7 +255,8 @@ mod tests {
         }
         for seed in CORPUS.zips() {
             let mut files = Zip::open(Cursor::new(seed)).unwrap();
-            let report = trialseal_verify::dataset("dataset", &mut files, &POLICY, &EXPORT_KEY);
+            let report =
+                trialseal_verify::dataset("dataset", &mut files, &POLICY, std::slice::from_ref(&EXPORT_KEY));
             assert_eq!(report.verdict(), Verdict::Sound, "{:?}", report.findings());
         }
     }

@@ -151,7 +151,7 @@ fn unzip(zip: Vec<u8>) -> Files {
 
 /// Checks all of a dataset but the tables' cells as a reader does.
 fn check(ledger: &Ledger, files: &Files) {
-    let key = ledger.exporter().verifier_key().parse().unwrap();
+    let key = ledger.exporter().verifier_keys()[0].parse().unwrap();
     let dataset = Dataset::open(&files[MANIFEST], &files[HEAD], &key, &ledger.policy()).unwrap();
     assert_eq!(dataset.check_names(files.keys().map(String::as_str)), []);
     for (name, bytes) in files.iter().filter(|(name, _)| *name != MANIFEST) {

@@ -20,7 +20,7 @@ pub(crate) struct PublicationPolicy {
 impl PublicationPolicy {
     /// Reads the operator's part, and puts the log's keys in front of it: all that notes were signed with.
     pub(crate) fn read(file: Option<&Path>, keys: &[VerifierKey]) -> Result<Self> {
-        let log: String = keys.iter().map(|key| format!("log {key}\n")).collect();
+        let log = keys.iter().fold(String::new(), |text, key| text + "log " + &key.to_string() + "\n");
         let Some(file) = file else { return Self::of(format!("{log}quorum none\n"), keys.len()) };
         let lines = fs::read_to_string(file)
             .with_context(|| format!("cannot read the publication policy {}", file.display()))?;

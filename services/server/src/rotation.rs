@@ -74,9 +74,9 @@ pub(crate) async fn retire(ledger: &Ledger, purpose: KeyPurpose) -> Result<()> {
 
 /// The successor's public half.
 fn successor(ledger: &Ledger, purpose: KeyPurpose) -> Result<String> {
-    let keys = ledger.verifier_keys()?.into_iter().filter(|(other, _)| *other == purpose);
-    let (_, key) = keys.last().context("there is no such key")?;
-    Ok(key)
+    let mut keys = ledger.verifier_keys()?.into_iter().rev();
+    let newest = keys.find(|(other, _)| *other == purpose).map(|(_, key)| key);
+    newest.context("there is no such key")
 }
 
 /// Whether the newest note that met the policy bears a key's signature.

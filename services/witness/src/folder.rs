@@ -251,7 +251,7 @@ mod tests {
             clock,
             journal,
             notes,
-            Default::default(),
+            std::sync::Arc::default(),
         ));
         folder.retire(&lock).unwrap();
         assert_eq!(folder.keys().unwrap().ed25519(), both[1..]);
