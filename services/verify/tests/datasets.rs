@@ -266,6 +266,38 @@ fn a_line_of_a_large_event_is_read() {
 
 #[cfg(unix)]
 #[test]
+fn one_of_several_export_keys_has_to_have_signed() {
+    let ledger = Ledger::new(1);
+    let folder = tempfile::tempdir().unwrap();
+    write(&folder.path().join("dataset"), &ledger.dataset());
+    fs::write(folder.path().join("policy"), ledger.policy_text()).unwrap();
+    let other = |seed| ExportSigner::new(ORIGIN, &[seed; 32]).unwrap().export_key();
+    let run = |keys: String| {
+        fs::write(folder.path().join("keys"), keys).unwrap();
+        let arguments = ["dataset", "dataset", "--policy", "policy", "--export-key", "keys"];
+        let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_trialseal-verify"));
+        program.args(arguments).current_dir(folder.path()).output().unwrap().status.code().unwrap()
+    };
+    assert_eq!(run(format!("{}\n{}\n", other(8), key(&ledger))), 0);
+    assert_eq!(run(format!("{}\r\n{}", key(&ledger), other(8))), 0);
+    assert_eq!(run(format!("{}\n{}\n", other(7), other(8))), 1);
+    for unusable in
+        [String::new(), format!("{}\n\n{}", key(&ledger), other(8)), format!("{}\nkey", key(&ledger))]
+    {
+        assert_eq!(run(unusable), 2);
+    }
+    let manifest = trialseal_seal::dataset::Manifest::new([]).unwrap();
+    let signers =
+        [ExportSigner::new(ORIGIN, &[7; 32]).unwrap(), ExportSigner::new(ORIGIN, &[8; 32]).unwrap()];
+    let both = manifest.sign_with(&signers).unwrap();
+    for seed in [7, 8] {
+        assert_eq!(trialseal_seal::dataset::Manifest::open(&both, &other(seed)).unwrap(), manifest);
+    }
+    assert!(trialseal_seal::dataset::Manifest::open(&both, &key(&ledger)).is_err());
+    assert!(manifest.sign_with(&[]).is_err());
+}
+
+#[test]
 fn only_what_the_ledger_signed_is_set_aside() {
     let ledger = Ledger::new(1);
     let folder = tempfile::tempdir().unwrap();

@@ -342,6 +342,22 @@ fn a_log_may_have_several_keys_and_none_may_sign_wrongly() {
 }
 
 #[test]
+fn while_a_log_changes_its_key_both_readers_accept_and_later_the_new_one_alone() {
+    let successor = Signer::new(ORIGIN, KeyKind::Ed25519, &[2; 32]).expect("log");
+    let policy = |key| Policy::parse(&Policy::text_for_log(key)).expect("a policy");
+    let (old, new) = (policy(&log().verifier_key()), policy(&successor.verifier_key()));
+    let both = checkpoint().sign_with(&[log(), successor.clone()]).expect("signed").encode();
+    assert!(old.check(&both).is_ok() && new.check(&both).is_ok());
+    let alone = checkpoint().sign_with(&[successor]).expect("signed").encode();
+    assert!(new.check(&alone).is_ok());
+    assert_eq!(old.check(&alone).expect_err("a key that is not listed").code(), Code::LogSignatureMissing);
+    let archive = format!("log {}\nlog {}\nquorum none\n", old.logs()[0], new.logs()[0]);
+    let archive = Policy::parse(&archive).expect("a policy");
+    assert!(archive.check(&alone).is_ok() && archive.check(&both).is_ok());
+    assert_eq!(checkpoint().sign_with(&[]).expect_err("nobody signs").code(), Code::LogSignatureMissing);
+}
+
+#[test]
 fn requests_to_witnesses_are_read_strictly() {
     let request = AddCheckpoint { old_size: 5, proof: vec![sha256(b"a"), sha256(b"b")], note: note(&[]) };
     let body = request.encode();

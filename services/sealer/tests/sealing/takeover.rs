@@ -158,6 +158,34 @@ async fn a_process_that_stood_still_does_not_take_back_a_newer_checkpoint() {
 }
 
 #[tokio::test]
+async fn what_one_key_has_signed_is_published_by_two_and_by_no_stranger() {
+    let mut bench = Bench::new();
+    bench.append("A", 1).await;
+    bench.sealer().await.unwrap().round(&bench.shutdown).await.unwrap();
+    let successor = Signer::new(crate::bench::ORIGIN, KeyKind::Ed25519, &[43; 32]).unwrap();
+    let (old, new) = (signer().verifier_key(), successor.verifier_key());
+
+    // Published by nobody yet, as after a crash, and the log's key is another one that nothing connects with the old.
+    let published = std::mem::take(&mut *bench.place.files.lock().unwrap());
+    bench.signers = vec![successor.clone()];
+    bench.policy = Policy::parse(&Policy::text_for_log(&new)).unwrap();
+    let refused = bench.sealer().await.err().unwrap();
+    assert!(refused.is_final(), "{refused}");
+    assert!(bench.place.files.lock().unwrap().is_empty());
+
+    bench.signers = vec![signer(), successor];
+    bench.policy = Policy::parse(&format!("log {new}\nlog {old}\nquorum none\n")).unwrap();
+    let mut sealer = bench.sealer().await.unwrap();
+    assert_eq!(*bench.place.files.lock().unwrap(), published, "the first note of a size stays");
+    bench.append("A", 1).await;
+    sealer.round(&bench.shutdown).await.unwrap();
+    let note = bench.place.files.lock().unwrap()["checkpoint"].clone();
+    let note = SignedNote::parse(std::str::from_utf8(&note).unwrap()).unwrap();
+    assert_eq!(log_signatures(&[old, new], &note).unwrap().len(), 2);
+    assert_eq!(bench.audit().len(), 2);
+}
+
+#[tokio::test]
 async fn another_checkpoint_of_the_same_size_is_a_fork() {
     let mut bench = Bench::new();
     let mut sealer = bench.sealer().await.unwrap();
