@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use trialseal_seal::checkpoint::Checkpoint;
+use trialseal_seal::checkpoint::{Checkpoint, log_signatures};
 use trialseal_seal::hash::sha256;
+use trialseal_seal::note::{KeyKind, SignedNote, Signer};
+use trialseal_seal::policy::Policy;
 use trialseal_sealer::SealError;
 use trialseal_store::{Election, Events, Seals, StoreError};
 use uuid::Uuid;
