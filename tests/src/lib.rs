@@ -51,7 +51,7 @@ pub use monitor::{Monitor, Pass};
 pub use pilot::pilot_data;
 pub use programs::{other, program};
 pub use proxy::{Action, Fault, Moment, Proxy, Step};
-pub use record::{events_from, events_of, read_models, wait_for_import};
+pub use record::{events_from, events_of, read_models, wait_for_import, whole_record_from};
 pub use rng::{Rng, seed};
 pub use service::{Role, Service};
 pub use trial::{Trial, bodies};

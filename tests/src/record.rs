@@ -14,8 +14,15 @@ pub fn events_of(client: &Client, trial: &str) -> Vec<Value> {
     events_from(client, trial, 0)
 }
 
-/// The events of a trial from a place in it on.
+/// The same from a place in the trial on.
 pub fn events_from(client: &Client, trial: &str, from: u64) -> Vec<Value> {
+    let mut events = whole_record_from(client, trial, from);
+    events.retain(|event| event["header"]["type"] != "record.read");
+    events
+}
+
+/// All events of a trial from a place on, those of reading as well.
+pub fn whole_record_from(client: &Client, trial: &str, from: u64) -> Vec<Value> {
     let (mut events, mut next) = (Vec::new(), from);
     loop {
         let after = next.checked_sub(1).map_or_else(String::new, |last| format!("&after={last}"));
@@ -23,9 +30,7 @@ pub fn events_from(client: &Client, trial: &str, from: u64) -> Vec<Value> {
         for event in page["events"].as_array().unwrap() {
             assert_eq!(event["header"]["trialseq"], next, "the record has a gap");
             next += 1;
-            if event["header"]["type"] != "record.read" {
-                events.push(event.clone());
-            }
+            events.push(event.clone());
         }
         if page["next"].is_null() {
             return events;
