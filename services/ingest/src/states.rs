@@ -50,8 +50,12 @@ impl StreamState {
     /// The state of a stream without events.
     pub(crate) fn new(stream: StreamId) -> Self {
         match stream.kind() {
-            // No command rests on who has read what.
-            StreamKind::Trial | StreamKind::Ledger | StreamKind::Access => Self::Trial(Arc::default()),
+            // No command rests on who has read what, or who was given what.
+            StreamKind::Trial
+            | StreamKind::Ledger
+            | StreamKind::Access
+            | StreamKind::Grant
+            | StreamKind::Login => Self::Trial(Arc::default()),
             StreamKind::Site => Self::Site(Arc::default()),
             StreamKind::Participant => Self::Participant(Arc::default()),
             StreamKind::Import => Self::Import(Arc::default()),

@@ -27,7 +27,7 @@ use serde_json::Value;
 pub use access::{CommandRefused, RecordRead};
 pub use data::{DataCorrected, DataRecorded};
 pub use import::{DataImported, ImportCompleted, ImportStarted};
-pub use ledger::{KeyRegistered, KeyRevoked};
+pub use ledger::{FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, RoleGranted, RoleRevoked};
 pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
     ParticipantEnrolled, ParticipantScreenFailed, ParticipantScreened, VisitOccurred,
@@ -131,6 +131,9 @@ events! {
     "key.revoked" v 1 => KeyRevoked,
     "record.read" v 1 => RecordRead,
     "command.refused" v 1 => CommandRefused,
+    "role.granted" v 1 => RoleGranted,
+    "role.revoked" v 1 => RoleRevoked,
+    "login.failed" v 1 => LoginFailed,
 }
 
 fn read<T: DeserializeOwned>(

@@ -143,11 +143,23 @@ pub enum StreamKind {
     Access,
     /// The ledger's own administration, in the trial `_ledger`.
     Ledger,
+    /// One grant of a role, in the trial `_ledger`: who may do what since when, and until when.
+    Grant,
+    /// Failed attempts to log in, in the trial `_ledger`.
+    Login,
 }
 
 impl StreamKind {
-    const ALL: [Self; 6] =
-        [Self::Trial, Self::Site, Self::Participant, Self::Import, Self::Access, Self::Ledger];
+    const ALL: [Self; 8] = [
+        Self::Trial,
+        Self::Site,
+        Self::Participant,
+        Self::Import,
+        Self::Access,
+        Self::Ledger,
+        Self::Grant,
+        Self::Login,
+    ];
 
     /// The kind as it stands before the slash of a stream id.
     pub const fn as_str(self) -> &'static str {
@@ -158,6 +170,8 @@ impl StreamKind {
             Self::Import => "import",
             Self::Access => "access",
             Self::Ledger => "ledger",
+            Self::Grant => "grant",
+            Self::Login => "login",
         }
     }
 }
@@ -186,6 +200,16 @@ impl StreamId {
     /// The ledger's own stream, in the trial `_ledger`.
     pub fn ledger() -> Self {
         Self::trial(&TrialId::ledger())
+    }
+
+    /// The stream of a grant.
+    pub const fn grant(id: Uuid) -> Self {
+        Self { kind: StreamKind::Grant, uuid: id }
+    }
+
+    /// The one stream of failed attempts to log in.
+    pub fn login() -> Self {
+        Self { kind: StreamKind::Login, ..Self::ledger() }
     }
 
     /// The stream of a site.

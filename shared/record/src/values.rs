@@ -175,6 +175,16 @@ value! {
         Export,
     }
 
+    /// How somebody shows who they are.
+    pub enum AccessMeans {
+        /// By a bearer token of the service's own.
+        Token,
+        /// By an account of the service's own.
+        Account,
+        /// By an OpenID Connect provider.
+        Provider,
+    }
+
     /// The type of a Dataset-JSON column.
     pub enum DataType {
         /// Text.

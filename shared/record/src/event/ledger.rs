@@ -1,7 +1,9 @@
 //! Events of the ledger's own administration, in the trial `_ledger`.
 
+use crate::actor::Role;
+use crate::ids::TrialId;
 use crate::text::{Name, Text};
-use crate::values::{KeyPurpose, value};
+use crate::values::{AccessMeans, KeyPurpose, value};
 
 value! {
     /// A key began to be used.
@@ -20,5 +22,57 @@ value! {
         pub key_id: Name,
         /// Why.
         pub reason: Text,
+    }
+
+    /// Somebody, or a system, was given a role. Its stream is the grant's.
+    pub struct RoleGranted {
+        /// Opaque stable id of who holds it, as it stands in the headers of what they record.
+        pub actor: Text,
+        /// The role.
+        pub role: Role,
+        /// The organisation they act for.
+        pub organisation: Text,
+        /// The system they send from, where it is a system's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub source_system: Option<Text>,
+        /// The trials it reaches; none named reaches all of the ledger.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub trials: Option<Vec<TrialId>>,
+        /// How its holder shows who they are.
+        pub means: AccessMeans,
+        /// When it ends by itself, in UTC.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expires: Option<Text>,
+    }
+
+    /// A role was taken back. Its stream is the grant's.
+    pub struct RoleRevoked {
+        /// Why.
+        pub reason: Text,
+    }
+
+    /// Attempts to log in failed. Attempts of some time are told together, so that nobody can fill the record with them.
+    pub struct LoginFailed {
+        /// When the first of them was, in UTC.
+        pub from: Text,
+        /// When the last of them was, in UTC.
+        pub until: Text,
+        /// How many.
+        pub attempts: u64,
+        /// How many of them named no account there is, or came from a provider whose answer was not taken. Names are not
+        /// kept: people type passwords there.
+        pub unknown: u64,
+        /// How many were refused unseen, as there had been too many before.
+        pub locked_out: u64,
+        /// The accounts that were tried, or the first of them.
+        pub accounts: Vec<FailedAccount>,
+    }
+
+    /// How often an account was tried in vain.
+    pub struct FailedAccount {
+        /// The actor.
+        pub actor: Text,
+        /// How often.
+        pub attempts: u64,
     }
 }

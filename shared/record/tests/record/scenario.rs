@@ -54,7 +54,11 @@ impl Given {
         let streamseq = *version;
         *version += 1;
         match stream.kind() {
-            StreamKind::Trial | StreamKind::Ledger | StreamKind::Access => {
+            StreamKind::Trial
+            | StreamKind::Ledger
+            | StreamKind::Access
+            | StreamKind::Grant
+            | StreamKind::Login => {
                 self.trial.evolve(event, streamseq);
             }
             StreamKind::Site => self.sites.entry(stream).or_default().evolve(event, streamseq),
