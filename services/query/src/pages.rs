@@ -2,8 +2,6 @@
 
 mod api;
 mod home;
-mod html;
-mod session;
 
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::ServiceConfig;
@@ -13,17 +11,11 @@ pub use api::ApiDescription;
 
 /// The pages' addresses, each with its method: they are for people, so the API description does not hold them. To add a
 /// page: its line here and in `routes`.
-pub const PAGES: &[(&str, &str)] =
-    &[("/", "GET"), ("/api", "GET"), ("/sign-in", "POST"), ("/sign-out", "POST"), ("/style.css", "GET")];
+pub const PAGES: &[(&str, &str)] = &[("/", "GET"), ("/api", "GET"), ("/style.css", "GET")];
 
 /// Registers the pages.
 pub(crate) fn routes(config: &mut ServiceConfig) -> &mut ServiceConfig {
-    config
-        .service(home::get)
-        .service(api::get)
-        .service(session::sign_in)
-        .service(session::sign_out)
-        .service(style)
+    config.service(home::get).service(api::get).service(style)
 }
 
 #[get("/style.css")]

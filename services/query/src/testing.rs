@@ -406,6 +406,10 @@ impl Holders for Roles {
             },
         }))
     }
+
+    async fn session(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
+        self.holder(hash).await
+    }
 }
 
 pub(crate) struct Answer {

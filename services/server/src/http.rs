@@ -12,6 +12,7 @@ use serde::Serialize;
 use trialseal_access::Principal;
 use trialseal_access::http::{authenticate, holders};
 use trialseal_exporter::Exporter;
+use trialseal_identity::{Identity, StoredHolders};
 use trialseal_ingest::Ingest;
 use trialseal_projector::Projector;
 use trialseal_query::{ApiDescription, PAGES, Query};
@@ -29,8 +30,6 @@ use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
 
-use crate::holders::StoredTokens;
-
 /// Where the API is described for machines.
 const DESCRIPTION: &str = "/openapi.json";
 
@@ -42,6 +41,7 @@ pub(crate) struct Services {
     pub(crate) ingest: Data<Ingest>,
     pub(crate) query: Data<Query>,
     pub(crate) exporter: Data<Exporter>,
+    pub(crate) identity: Arc<Identity>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
 }
@@ -54,7 +54,7 @@ pub(crate) fn listen(settings: &Settings) -> Result<TcpListener> {
 /// The server of all roles; serving begins with [`run`].
 pub(crate) fn server(settings: &Settings, listener: TcpListener, services: Services) -> Result<Server> {
     let body_bytes = settings.body_bytes;
-    let tokens = holders(Arc::new(StoredTokens::new(services.store.clone())));
+    let tokens = holders(Arc::new(StoredHolders::new(Arc::clone(&services.identity))));
     let state =
         Data::new(State { store: services.store.clone(), projector: Arc::clone(&services.projector) });
     let make = move || {
@@ -65,6 +65,7 @@ pub(crate) fn server(settings: &Settings, listener: TcpListener, services: Servi
             .configure(trialseal_ingest::routes)
             .configure(trialseal_query::routes)
             .configure(trialseal_exporter::routes)
+            .configure(trialseal_identity::routes)
             .split_for_parts();
         app.configure(|app| configure(app, body_bytes))
             .app_data(tokens.clone())
@@ -72,7 +73,13 @@ pub(crate) fn server(settings: &Settings, listener: TcpListener, services: Servi
             .app_data(services.ingest.clone())
             .app_data(services.query.clone())
             .app_data(services.exporter.clone())
-            .app_data(Data::new(Methods::of(&description).and(PAGES).and(&[(DESCRIPTION, "GET")])))
+            .app_data(Data::from(Arc::clone(&services.identity)))
+            .app_data(Data::new(
+                Methods::of(&description)
+                    .and(PAGES)
+                    .and(trialseal_identity::PAGES)
+                    .and(&[(DESCRIPTION, "GET")]),
+            ))
             .app_data(Data::new(ApiDescription(serde_json::to_value(&description).unwrap_or_default())))
             .wrap(from_fn(authenticate))
             .wrap(from_fn(only_problems))

@@ -8,7 +8,6 @@ mod bootstrap;
 mod check;
 mod election;
 mod files;
-mod holders;
 mod http;
 mod keys;
 mod ledger;
@@ -71,6 +70,9 @@ enum Command {
     /// Give and revoke bearer tokens.
     #[command(subcommand)]
     Token(TokenCommand),
+    /// Make the first administrator, and new links for accounts.
+    #[command(subcommand)]
+    Admin(AdminCommand),
     /// Read the record and its proofs again, recompute what follows from it, and name what is damaged.
     Check {
         #[command(flatten)]
@@ -125,6 +127,26 @@ enum TokenCommand {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum AdminCommand {
+    /// Make the first administrator's account, once, and print the link by which they choose a password. All others get
+    /// theirs from an administrator.
+    Create {
+        #[command(flatten)]
+        place: Place,
+        #[command(flatten)]
+        administrator: tokens::NewAdministrator,
+    },
+    /// Print a new link for an account whose holder has lost the password.
+    Invite {
+        #[command(flatten)]
+        place: Place,
+        /// The account's login name.
+        #[arg(long, default_value = "admin")]
+        login: String,
+    },
+}
+
 /// Which ledger.
 #[derive(Debug, Args)]
 struct Place {
@@ -174,6 +196,7 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Keys { place, command } => runtime.block_on(keys(&place, command)),
         Command::Token(command) => runtime.block_on(token(command)),
+        Command::Admin(command) => runtime.block_on(admin(command)),
         Command::Check { place } => runtime.block_on(check(&place.settings(None, None)?)),
         Command::Rebuild { place } => runtime.block_on(rebuild(&place.settings(None, None)?)),
         Command::Doctor { place } => runtime.block_on(doctor(&place)),
@@ -214,6 +237,23 @@ async fn token(command: TokenCommand) -> Result<ExitCode> {
             tokens::revoke(ledger.store.as_ref(), &token).await?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn admin(command: AdminCommand) -> Result<ExitCode> {
+    let link = match command {
+        AdminCommand::Create { place, administrator } => {
+            let settings = place.settings(None, None)?;
+            let ledger = Ledger::open(&settings).await?;
+            tokens::create_administrator(ledger.store.as_ref(), &settings, administrator).await?
+        }
+        AdminCommand::Invite { place, login } => {
+            let settings = place.settings(None, None)?;
+            let ledger = Ledger::open(&settings).await?;
+            tokens::invite(ledger.store.as_ref(), &settings, &login).await?
+        }
+    };
+    println!("{link}");
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,12 +1,15 @@
 //! The roles of one process, and what each is given.
 
+use std::fs;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::web::Data;
 use anyhow::{Context, Result};
 use trialseal_exporter::{Exporter, ExporterParts};
+use trialseal_identity::{Identity, IdentityParts, OidcConfig, Provider};
 use trialseal_ingest::{Ingest, IngestParts, Limits};
 use trialseal_query::{Query, QueryParts};
 use trialseal_runtime::clock::{Clock, SystemClock};
@@ -65,6 +68,7 @@ async fn serve_elected(
     // Not before: what the sealer signs with must be the key that is registered.
     let sealer = sealer(&ledger, settings, &clock, &progress).await?;
 
+    let identity = Arc::new(identity(&ledger, settings, &clock, &ids, writer.clone())?);
     let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, writer));
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
     exporter.resume_exports().await.context("cannot take up unfinished exports")?;
@@ -81,6 +85,7 @@ async fn serve_elected(
             ingest: Data::from(ingest),
             query: Data::new(query),
             exporter: Data::new(exporter),
+            identity: Arc::clone(&identity),
             clock,
             ids,
         },
@@ -99,9 +104,41 @@ async fn serve_elected(
         delays.await;
         Ok(())
     });
+    let for_identity = shutdown.clone();
+    roles.spawn("identity", async move {
+        identity.run(for_identity).await;
+        Ok(())
+    });
     roles.spawn("metrics", telemetry::keep_metrics(for_metrics));
     roles.spawn("http", http::run(server, shutdown));
     Ok(roles.finish(settings.shutdown).await?)
+}
+
+fn identity(
+    ledger: &Ledger,
+    settings: &Settings,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    writer: Writer,
+) -> Result<Identity> {
+    let read = |file: &PathBuf| {
+        let config = fs::read_to_string(file).map_err(anyhow::Error::from);
+        let config = config.and_then(|text| Ok(OidcConfig::read(&text)?));
+        config.with_context(|| format!("the provider in {} cannot be used", file.display()))
+    };
+    let config = settings.oidc_file.as_ref().map(read).transpose()?;
+    Ok(Identity::new(IdentityParts {
+        tokens: ledger.store.clone(),
+        accounts: ledger.store.clone(),
+        events: ledger.store.clone(),
+        writer,
+        vault: Arc::clone(&ledger.vault),
+        clock: Arc::clone(clock),
+        ids: Arc::clone(ids),
+        address: settings.public_address.clone(),
+        provider: config.map(|config| Provider::new(config, Arc::clone(clock))),
+        proxies: settings.proxies.clone(),
+    }))
 }
 
 fn exporter(

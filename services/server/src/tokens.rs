@@ -1,14 +1,15 @@
-//! Giving and revoking bearer tokens, on the server alone.
+//! Giving roles on the server's command line: bearer tokens, and the first administrator. The running service tells the
+//! record of what is given here before it counts.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail};
 use trialseal_access::Token;
-use trialseal_record::{Role, TrialId};
-use trialseal_runtime::ids::{Ids, SystemIds};
+use trialseal_identity::{InvalidAccount, InvalidGrant, Invited, NewAccount, NewToken as Granted};
+use trialseal_identity::{first_administrator, invitation_for};
+use trialseal_record::TrialId;
+use trialseal_runtime::clock::{Clock, SystemClock};
+use trialseal_runtime::ids::SystemIds;
+use trialseal_runtime::settings::Settings;
 use trialseal_store::{Store, TokenRow};
-
-/// Longest name of an actor, an organisation or a system, in characters: they stand in the header of every event that
-/// comes of the token.
-const MAX_NAME: usize = 200;
 
 /// Who a new token is for.
 #[derive(Debug, clap::Args)]
@@ -28,6 +29,23 @@ pub(crate) struct NewToken {
     /// A trial they may reach; repeat for several, leave out for all.
     #[arg(long = "trial")]
     trials: Vec<String>,
+    /// Days after which it ends by itself.
+    #[arg(long)]
+    expires_in_days: Option<u32>,
+}
+
+/// Who the first administrator is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewAdministrator {
+    /// The name to log in by.
+    #[arg(long, default_value = "admin")]
+    login: String,
+    /// The organisation they belong to.
+    #[arg(long)]
+    organisation: String,
+    /// Opaque stable id; it stands in the header of everything they record. Made where it is left out.
+    #[arg(long)]
+    actor: Option<String>,
 }
 
 impl NewToken {
@@ -37,40 +55,33 @@ impl NewToken {
     /// # Errors
     /// A sentence that names the option to correct.
     pub(crate) fn make(self) -> Result<(Token, TokenRow)> {
-        let role: Role = self.role.parse().with_context(|| format!("there is no role {}", self.role))?;
-        ensure!(role != Role::System, "nobody can act as the service itself");
-        let mut random = [0; 32];
-        SystemIds.fill(&mut random);
-        let token = Token::generate(&random);
-        let row = TokenRow {
-            hash: token.hash(),
-            actor: name("--actor", self.actor)?,
-            role: role.as_str().to_owned(),
-            organisation: name("--organisation", self.organisation)?,
-            source_system: self.source_system.map(|system| name("--source-system", system)).transpose()?,
-            trials: reached(&self.trials)?,
-            revoked: false,
+        if let Some(odd) = self.trials.iter().find(|id| id.parse::<TrialId>().is_err()) {
+            bail!("--trial {odd:?} cannot be taken: this is not a valid trial id");
+        }
+        let granted = Granted {
+            actor: self.actor,
+            role: self.role,
+            organisation: self.organisation,
+            source_system: self.source_system,
+            trials: Some(self.trials),
+            expires_in_days: self.expires_in_days,
         };
-        Ok((token, row))
+        granted.make(&SystemIds, SystemClock.now()).map_err(|error| anyhow!(with_options(&error)))
     }
 }
 
-/// A name that can stand in a header.
-fn name(option: &str, name: String) -> Result<String> {
-    let fits =
-        !name.trim().is_empty() && name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control);
-    ensure!(
-        fits,
-        "{option} takes 1 to {MAX_NAME} characters, not all of them spaces and none a control character"
-    );
-    Ok(name)
-}
-
-/// The trials that a token names; `None` where it names none.
-fn reached(ids: &[String]) -> Result<Option<Vec<TrialId>>> {
-    let read = |id: &String| id.parse().with_context(|| format!("--trial {id:?} cannot be taken"));
-    let trials: Vec<TrialId> = ids.iter().map(read).collect::<Result<_>>()?;
-    Ok((!trials.is_empty()).then_some(trials))
+/// What is wrong, with the option's name for the member's.
+fn with_options(error: &InvalidGrant) -> String {
+    let said = error.to_string();
+    let options = [
+        ("actor", "--actor"),
+        ("organisation", "--organisation"),
+        ("sourceSystem", "--source-system"),
+        ("role", "--role"),
+        ("expiresInDays", "--expires-in-days"),
+    ];
+    let option = options.iter().find_map(|(member, option)| Some((option, said.strip_prefix(member)?)));
+    option.map_or_else(|| said.clone(), |(option, rest)| format!("{option}{rest}"))
 }
 
 /// Revokes a token; it is refused from the next request on.
@@ -80,6 +91,42 @@ pub(crate) async fn revoke(store: &dyn Store, token: &str) -> Result<()> {
         bail!("there is no such token");
     }
     Ok(())
+}
+
+/// Makes the first administrator's account; answers with the link to choose a password by.
+pub(crate) async fn create_administrator(
+    store: &dyn Store,
+    settings: &Settings,
+    new: NewAdministrator,
+) -> Result<String> {
+    let new = NewAccount {
+        login: new.login,
+        role: "admin".to_owned(),
+        organisation: new.organisation,
+        actor: new.actor,
+        trials: None,
+    };
+    let invited = first_administrator(store, &SystemIds, SystemClock.now(), new).await;
+    Ok(link(settings, &invited.map_err(of_account)?))
+}
+
+/// Makes another link for an account.
+pub(crate) async fn invite(store: &dyn Store, settings: &Settings, login: &str) -> Result<String> {
+    let invited = invitation_for(store, &SystemIds, SystemClock.now(), login).await;
+    Ok(link(settings, &invited.map_err(of_account)?))
+}
+
+fn of_account(error: InvalidAccount) -> anyhow::Error {
+    match &error {
+        InvalidAccount::Grant(grant) => anyhow!(with_options(grant)),
+        InvalidAccount::Login => anyhow!("--{error}"),
+        _ => error.into(),
+    }
+}
+
+fn link(settings: &Settings, invited: &Invited) -> String {
+    let local = || format!("http://{}", settings.listen);
+    format!("{}{}", settings.public_address.clone().unwrap_or_else(local), invited.path())
 }
 
 #[cfg(test)]
@@ -93,23 +140,13 @@ mod tests {
             organisation: organisation.to_owned(),
             source_system: system.map(str::to_owned),
             trials: trials.iter().map(|&trial| trial.to_owned()).collect(),
+            expires_in_days: None,
         }
     }
 
     #[test]
-    fn a_token_is_made_for_whom_it_names() {
-        let longest = "ä".repeat(MAX_NAME);
-        let (token, row) = new("person-17", &longest, Some("edc"), &["ABC-1", "ABC-2"]).make().unwrap();
-        assert_eq!((row.hash, row.actor.as_str(), row.role.as_str()), (token.hash(), "person-17", "monitor"));
-        assert_eq!((row.organisation, row.source_system.as_deref()), (longest, Some("edc")));
-        assert_eq!(row.trials.unwrap().len(), 2);
-        assert_eq!(new("person-17", "CRO", None, &[]).make().unwrap().1.trials, None);
-    }
-
-    #[test]
     fn what_no_header_can_hold_is_refused_by_its_option() {
-        let long = "a".repeat(MAX_NAME + 1);
-        for odd in ["", " ", "a\0b", "two\nlines", "\u{85}", &long] {
+        for odd in ["", " ", "a\0b", "two\nlines", "\u{85}", &"a".repeat(201)] {
             let cases = [
                 ("--actor", new(odd, "CRO", None, &[])),
                 ("--organisation", new("person-17", odd, None, &[])),
@@ -121,13 +158,8 @@ mod tests {
                 assert!(said.starts_with(option) && said.lines().count() == 1, "{said}");
             }
         }
-    }
-
-    #[test]
-    fn nobody_acts_as_the_service_and_roles_are_known() {
-        for role in ["system", "", "boss"] {
-            let new = NewToken { role: role.to_owned(), ..new("person-17", "CRO", None, &[]) };
-            assert!(new.make().is_err(), "{role}");
-        }
+        let role = NewToken { role: "boss".into(), ..new("person-17", "CRO", None, &[]) }.make();
+        assert!(role.unwrap_err().to_string().starts_with("--role is one of"));
+        assert_eq!(new("person-17", "CRO", None, &[]).make().unwrap().1.trials, None);
     }
 }

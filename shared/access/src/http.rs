@@ -19,16 +19,43 @@ use trialseal_runtime::request_log::{CallerRole, RequestId};
 
 use crate::{Principal, Token};
 
-/// The cookie in which a browser keeps its token. It counts for reading alone, so that no other site can make a browser
-/// record something.
+/// The cookie in which a browser keeps its session. It counts for reading alone, so that no other site can make a browser
+/// record something; forms of our own pages are looked at by whoever takes them.
 pub const SESSION_COOKIE: &str = "trialseal_session";
+
+/// The same cookie where the service is reached by https: browsers let nobody but this very host set it, and send it over
+/// TLS alone (RFC 6265bis section 4.1.3.2).
+pub const SECURE_SESSION_COOKIE: &str = "__Host-trialseal_session";
+
+/// Longest token of a provider that is looked at, in bytes: what servers take as a header at all.
+const MAX_JWT_BYTES: usize = 16 << 10;
 
 /// Where tokens are looked up; a port.
 #[async_trait]
 pub trait Holders: Send + Sync {
     /// Who holds the token with this hash; `None` where there is none, or it has been revoked.
     async fn holder(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable>;
+
+    /// Who has logged in with the browser whose cookie has this hash; `None` where nobody has, or the session has ended.
+    async fn session(&self, _hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
+        Ok(None)
+    }
+
+    /// Whom a provider's token (a JWT) vouches for.
+    async fn vouched(&self, _jwt: &str) -> Result<Result<Principal, Refused>, Unavailable> {
+        Ok(Err(Refused("no provider is configured, and this is no token of the service's own")))
+    }
+
+    /// The name of the cookie that sessions have here.
+    fn session_cookie(&self) -> &'static str {
+        SESSION_COOKIE
+    }
 }
+
+/// Why a provider's token is not taken, in words that repeat nothing of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub &'static str);
 
 /// The tokens cannot be looked up right now.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,49 +78,80 @@ pub async fn authenticate<B: MessageBody + 'static>(
 
 /// Says who asks, where a token says so.
 async fn identify(request: &ServiceRequest) -> Result<(), Problem> {
-    if let Some((token, from)) = token(request.request())? {
-        let principal = match (holder(request, &token).await?, from) {
-            (Some(principal), _) => principal,
-            // A cookie from an earlier ledger at this address is no error of the person who opens a page.
-            (None, Origin::Cookie) => return Ok(()),
-            (None, Origin::Header) => {
-                return Err(unauthenticated("The token is not known, or has been revoked."));
-            }
-        };
-        request.extensions_mut().insert(CallerRole(principal.role.as_str()));
-        request.extensions_mut().insert(principal);
-    }
+    let Some(shown) = shown(request)? else { return Ok(()) };
+    let holders = holders_of(request)?;
+    let found = match &shown {
+        Shown::Token(token) => holders.holder(&token.hash()).await.map(|principal| {
+            principal.ok_or_else(|| "The token is not known, or has been revoked, or has ended.".to_owned())
+        }),
+        Shown::Jwt(jwt) => holders.vouched(jwt).await.map(|principal| {
+            principal.map_err(|refused| format!("The token of the provider is not taken: {refused}."))
+        }),
+        Shown::Cookie(cookie) => match holders.session(&cookie.hash()).await {
+            // A cookie from an earlier session is no error of the person who opens a page.
+            Ok(None) => return Ok(()),
+            Ok(Some(principal)) => Ok(Ok(principal)),
+            Err(error) => Err(error),
+        },
+    };
+    let found = found.map_err(|error| {
+        tracing::error!(%error, "access.token.lookup");
+        Problem::new(ProblemKind::Unavailable, "Who you are cannot be looked up right now.")
+    })?;
+    let principal = found.map_err(|detail| unauthenticated(&detail))?;
+    request.extensions_mut().insert(CallerRole(principal.role.as_str()));
+    request.extensions_mut().insert(principal);
     Ok(())
 }
 
-async fn holder(request: &ServiceRequest, token: &Token) -> Result<Option<Principal>, Problem> {
-    let Some(holders) = request.app_data::<Data<dyn Holders>>().cloned() else {
-        return Err(Problem::internal(&"no Holders among the app's data"));
-    };
-    holders.into_inner().holder(&token.hash()).await.map_err(|error| {
-        tracing::error!(%error, "access.token.lookup");
-        Problem::new(ProblemKind::Unavailable, "Tokens cannot be looked up right now.")
-    })
+fn holders_of(request: &ServiceRequest) -> Result<Arc<dyn Holders>, Problem> {
+    let holders = request.app_data::<Data<dyn Holders>>().cloned();
+    holders.map(Data::into_inner).ok_or_else(|| Problem::internal(&"no Holders among the app's data"))
 }
 
-/// Where a token came from.
-#[derive(Clone, Copy)]
-enum Origin {
-    Header,
-    Cookie,
+/// What a request shows of who sends it.
+enum Shown {
+    Token(Token),
+    Jwt(String),
+    Cookie(Token),
 }
 
-/// The token that a request brings: in `Authorization`, or, where it only reads, in the session cookie.
-fn token(request: &HttpRequest) -> Result<Option<(Token, Origin)>, Problem> {
+/// What a request shows: in `Authorization`, or, where it only reads, in the session's cookie.
+fn shown(request: &ServiceRequest) -> Result<Option<Shown>, Problem> {
     if let Some(header) = request.headers().get(AUTHORIZATION) {
-        let token = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-        let token = token.and_then(|token| Token::parse(token.trim()).ok());
-        return token
-            .map(|token| Some((token, Origin::Header)))
+        let text = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
+        let shown = text.and_then(|text| match Token::parse(text) {
+            Ok(token) => Some(Shown::Token(token)),
+            Err(_) => looks_like_jwt(text).then(|| Shown::Jwt(text.to_owned())),
+        });
+        return shown
+            .map(Some)
             .ok_or_else(|| unauthenticated("The Authorization header holds no token of this service."));
     }
-    let cookie = request.cookie(SESSION_COOKIE).filter(|_| request.method().is_safe());
-    Ok(cookie.and_then(|cookie| Token::parse(cookie.value()).ok()).map(|token| (token, Origin::Cookie)))
+    if !request.method().is_safe() {
+        return Ok(None);
+    }
+    Ok(session_token(request.request())?.map(Shown::Cookie))
+}
+
+/// The session's cookie of a request, if it has one. Whoever acts on it, and does not only show something, has to see to it
+/// that the request comes from a page of our own.
+///
+/// # Errors
+/// [`ProblemKind::Internal`] where there is no `Data<dyn Holders>` in the app.
+pub fn session_token(request: &HttpRequest) -> Result<Option<Token>, Problem> {
+    let holders = request.app_data::<Data<dyn Holders>>();
+    let holders = holders.ok_or_else(|| Problem::internal(&"no Holders among the app's data"))?;
+    let cookie = request.cookie(holders.session_cookie());
+    Ok(cookie.and_then(|cookie| Token::parse(cookie.value()).ok()))
+}
+
+/// Three parts of base64url with dots between them (RFC 7515 section 3.1).
+fn looks_like_jwt(text: &str) -> bool {
+    let part = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
+    };
+    text.len() <= MAX_JWT_BYTES && text.split('.').count() == 3 && text.split('.').all(part)
 }
 
 fn unauthenticated(detail: &str) -> Problem {
@@ -185,6 +243,10 @@ mod tests {
                 source_system: None,
                 trials: None,
             }))
+        }
+
+        async fn session(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
+            self.holder(hash).await
         }
     }
 

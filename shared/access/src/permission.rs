@@ -20,11 +20,15 @@ pub enum Permission {
     Import,
     /// The service's metrics.
     Metrics,
+    /// Giving roles to others, and taking them back.
+    ManageAccess,
+    /// Who has, or had, access.
+    ReadAccess,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::ReadRecord,
         Self::ReadParticipantData,
         Self::ReadTrialList,
@@ -33,6 +37,8 @@ impl Permission {
         Self::Submit,
         Self::Import,
         Self::Metrics,
+        Self::ManageAccess,
+        Self::ReadAccess,
     ];
 
     /// Whether `role` has it, by [`MATRIX`].
@@ -49,7 +55,7 @@ impl Permission {
 /// - The IRB and monitors see everything and export everything; of the trial itself the IRB alone records something,
 ///   its decisions.
 /// - A researcher sees that a record is sound, and of its values what participants agreed to share.
-/// - An administrator runs the service and sees no participant's data.
+/// - An administrator runs the service, gives roles to others, and sees no participant's data.
 /// - The system itself acts inside the service and comes through no door.
 pub const MATRIX: &[(Permission, &[Role])] = {
     use Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
@@ -62,6 +68,8 @@ pub const MATRIX: &[(Permission, &[Role])] = {
         (Permission::Submit, &[Sponsor, Investigator, Irb]),
         (Permission::Import, &[Sponsor, Investigator]),
         (Permission::Metrics, &[Admin]),
+        (Permission::ManageAccess, &[Admin]),
+        (Permission::ReadAccess, &[Irb, Monitor, Admin]),
     ]
 };
 
@@ -72,15 +80,20 @@ mod tests {
     /// Written out a second time, role by role, so that a slip in the table does not pass unseen.
     fn expected(role: Role) -> Vec<Permission> {
         use Permission::{
-            Export, ExportAll, Import, Metrics, ReadParticipantData, ReadRecord, ReadTrialList, Submit,
+            Export, ExportAll, Import, ManageAccess, Metrics, ReadAccess, ReadParticipantData, ReadRecord,
+            ReadTrialList, Submit,
         };
         match role {
             Role::Sponsor => vec![ReadRecord, ReadParticipantData, Export, ExportAll, Submit, Import],
             Role::Investigator => vec![ReadRecord, ReadParticipantData, Submit, Import],
-            Role::Irb => vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, Submit],
-            Role::Monitor => vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll],
+            Role::Irb => {
+                vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, Submit, ReadAccess]
+            }
+            Role::Monitor => {
+                vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, ReadAccess]
+            }
             Role::Researcher => vec![ReadRecord, Export],
-            Role::Admin => vec![ReadRecord, ReadTrialList, Metrics],
+            Role::Admin => vec![ReadRecord, ReadTrialList, Metrics, ManageAccess, ReadAccess],
             Role::System => vec![],
         }
     }
@@ -108,6 +121,7 @@ mod tests {
             assert!(!may(Permission::ExportAll) || may(Permission::Export), "{role}");
             assert!(!may(Permission::Metrics) || !may(Permission::ReadParticipantData), "{role}");
             assert!(!may(Permission::Metrics) || !may(Permission::Submit), "{role}");
+            assert!(!may(Permission::ManageAccess) || !may(Permission::ReadParticipantData), "{role}");
         }
     }
 }

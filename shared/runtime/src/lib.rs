@@ -10,6 +10,7 @@
 //! alone draw their randomness in `vault`.
 
 pub mod clock;
+pub mod html;
 pub mod http;
 pub mod ids;
 pub mod problem;

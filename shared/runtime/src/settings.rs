@@ -55,6 +55,12 @@ pub struct Settings {
     pub export_jobs: usize,
     /// What finished exports may take.
     pub export_files: ExportFileLimits,
+    /// Where people reach the service, such as `https://ledger.example.org`, without a slash at its end.
+    pub public_address: Option<String>,
+    /// Addresses of proxies that are believed about whom they forward for.
+    pub proxies: Vec<IpAddr>,
+    /// File that says which OpenID Connect provider vouches for people, and for what.
+    pub oidc_file: Option<PathBuf>,
     /// Ids of the trials whose overview the front page shows to everybody.
     pub public_trials: Vec<String>,
     /// Time that roles have to end after SIGTERM.
@@ -202,6 +208,9 @@ impl Settings {
                 keep: Duration::from_secs(env.number(names::EXPORT_KEEP_SECONDS, 60..=31_536_000)?),
                 bytes: env.number(names::EXPORT_BYTES, 1 << 20..=MAX_BYTES)?,
             },
+            public_address: env.public_address()?,
+            proxies: env.proxies()?,
+            oidc_file: env.set(names::OIDC_FILE).map(PathBuf::from),
             public_trials: env.list(names::PUBLIC_TRIALS),
             shutdown: Duration::from_secs(env.number(names::SHUTDOWN_SECONDS, 1..=600)?),
             dir,
@@ -289,6 +298,27 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         let expected = "a host and path without scheme, such as ledger.example.org/main, in at most 255 visible ASCII \
                         characters without +";
         if good { Ok(Some(origin)) } else { Err(SettingsError::new(names::ORIGIN, &origin, expected)) }
+    }
+
+    /// A scheme and a host, perhaps with a port: pages lie at its root.
+    fn public_address(&self) -> Result<Option<String>, SettingsError> {
+        let Some(address) = self.set(names::PUBLIC_ADDRESS) else { return Ok(None) };
+        let trimmed = address.trim_end_matches('/');
+        let host = trimmed.strip_prefix("https://").or_else(|| trimmed.strip_prefix("http://"));
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '[' | ']');
+        if host.is_some_and(|host| !host.is_empty() && host.chars().all(allowed)) {
+            return Ok(Some(trimmed.to_ascii_lowercase()));
+        }
+        let expected = "a scheme and a host without a path, such as https://ledger.example.org";
+        Err(SettingsError::new(names::PUBLIC_ADDRESS, &address, expected))
+    }
+
+    fn proxies(&self) -> Result<Vec<IpAddr>, SettingsError> {
+        let text = self.text(names::PROXIES);
+        let addresses = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let addresses: Result<_, _> = addresses.map(str::parse).collect();
+        addresses
+            .map_err(|_| SettingsError::new(names::PROXIES, &text, "IP addresses with commas between them"))
     }
 
     fn log_format(&self) -> Result<LogFormat, SettingsError> {

@@ -8,6 +8,7 @@
 //! statements, which see all that was committed before the lock was had. Many rows are inserted by one statement, and
 //! looked up by one that walks the list of their keys (LATERAL), so that its cost does not depend on a table's size.
 
+mod accounts;
 mod election;
 mod error;
 mod models;
@@ -168,6 +169,7 @@ fn migrator() -> Migrator {
     let migrations = [
         ("ledger", include_str!("../../../migrations/postgres/0001_ledger.sql")),
         ("election", include_str!("../../../migrations/postgres/0002_election.sql")),
+        ("identity", include_str!("../../../migrations/postgres/0004_identity.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use sqlx::{query, query_as};
 use trialseal_record::ids::Scope;
-use trialseal_store::{JobRow, Jobs, StoreError, TokenRow, Tokens, columns};
+use trialseal_store::{JobRow, Jobs, Known, StoreError, TokenRow, Tokens, columns};
 use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
 
@@ -56,24 +56,27 @@ impl Jobs for PostgresStore {
 impl Tokens for PostgresStore {
     async fn add_token(&self, token: &TokenRow) -> Result<()> {
         let add = query(
-            "INSERT INTO token (ledger, hash, actor, role, organisation, source_system, trials, revoked)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO token (ledger, hash, id, actor, role, organisation, source_system, trials, expires, revoked, known)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(self.ledger)
         .bind(token.hash.as_slice())
+        .bind(token.id)
         .bind(token.actor.as_str())
         .bind(token.role.as_str())
         .bind(token.organisation.as_str())
         .bind(token.source_system.as_deref())
         .bind(columns::trials_column(token.trials.as_deref()))
-        .bind(token.revoked);
+        .bind(token.expires)
+        .bind(token.revoked)
+        .bind(token.known.number());
         self.execute(add).await.map(|_| ())
     }
 
     async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
         let rows = query_as(
             "SELECT x.* FROM UNNEST($2::BYTEA[]) AS a (hash) CROSS JOIN LATERAL (
-                 SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token
+                 SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known FROM token
                  WHERE ledger = $1 AND hash = a.hash LIMIT 1) AS x",
         )
         .bind(self.ledger)
@@ -90,10 +93,19 @@ impl Tokens for PostgresStore {
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
         let rows = query_as(
-            "SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token WHERE ledger = $1 ORDER BY actor, hash",
+            "SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known
+             FROM token WHERE ledger = $1 ORDER BY actor, hash",
         )
         .bind(self.ledger);
         self.all(rows).await?.into_iter().map(columns::token).collect()
+    }
+
+    async fn note_token(&self, hash: &[u8; 32], known: Known) -> Result<()> {
+        let note = query("UPDATE token SET known = greatest(known, $3) WHERE ledger = $1 AND hash = $2")
+            .bind(self.ledger)
+            .bind(hash.as_slice())
+            .bind(known.number());
+        self.execute(note).await.map(|_| ())
     }
 }
 

@@ -7,6 +7,7 @@
 //! One connection writes, the others only read. Thanks to the write-ahead log readers never wait for the writer, and
 //! `synchronous = FULL` makes a commit durable before it is acknowledged.
 
+mod accounts;
 mod election;
 mod error;
 mod insert;
@@ -134,6 +135,7 @@ fn migrator() -> Migrator {
     let migrations = [
         ("ledger", include_str!("../../../migrations/sqlite/0001_ledger.sql")),
         ("election", include_str!("../../../migrations/sqlite/0002_election.sql")),
+        ("identity", include_str!("../../../migrations/sqlite/0004_identity.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

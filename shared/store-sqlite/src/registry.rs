@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use trialseal_record::ids::Scope;
-use trialseal_store::{JobRow, Jobs, StoreError, TokenRow, Tokens, columns};
+use trialseal_store::{JobRow, Jobs, Known, StoreError, TokenRow, Tokens, columns};
 use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
 
@@ -63,17 +63,20 @@ impl Jobs for SqliteStore {
 impl Tokens for SqliteStore {
     async fn add_token(&self, token: &TokenRow) -> Result<()> {
         sqlx::query(
-            "INSERT INTO token (ledger, hash, actor, role, organisation, source_system, trials, revoked)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO token (ledger, hash, id, actor, role, organisation, source_system, trials, expires, revoked, known)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .bind(self.ledger)
         .bind(token.hash.as_slice())
+        .bind(token.id)
         .bind(token.actor.as_str())
         .bind(token.role.as_str())
         .bind(token.organisation.as_str())
         .bind(token.source_system.as_deref())
         .bind(columns::trials_column(token.trials.as_deref()))
+        .bind(token.expires)
         .bind(token.revoked)
+        .bind(token.known.number())
         .execute(&self.writer)
         .await
         .map_err(failed)?;
@@ -83,7 +86,8 @@ impl Tokens for SqliteStore {
     async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
         let hashes: Vec<_> = hashes.iter().map(hex).collect();
         let rows = sqlx::query_as(
-            "SELECT t.hash, t.actor, t.role, t.organisation, t.source_system, t.trials, t.revoked FROM json_each(?2) AS asked
+            "SELECT t.hash, t.id, t.actor, t.role, t.organisation, t.source_system, t.trials, t.expires, t.revoked, t.known
+             FROM json_each(?2) AS asked
              CROSS JOIN token AS t ON t.ledger = ?1 AND t.hash = unhex(asked.value)",
         )
         .bind(self.ledger)
@@ -104,12 +108,24 @@ impl Tokens for SqliteStore {
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
         let rows = sqlx::query_as(
-            "SELECT hash, actor, role, organisation, source_system, trials, revoked FROM token WHERE ledger = ?1 ORDER BY actor, hash",
+            "SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known
+             FROM token WHERE ledger = ?1 ORDER BY actor, hash",
         )
         .bind(self.ledger)
         .fetch_all(&self.readers)
         .await;
         rows.map_err(failed)?.into_iter().map(columns::token).collect()
+    }
+
+    async fn note_token(&self, hash: &[u8; 32], known: Known) -> Result<()> {
+        sqlx::query("UPDATE token SET known = max(known, ?3) WHERE ledger = ?1 AND hash = ?2")
+            .bind(self.ledger)
+            .bind(hash.as_slice())
+            .bind(known.number())
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
     }
 }
 

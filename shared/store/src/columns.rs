@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
 use crate::rows::{
-    CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRef, SealRow, SealedHead,
-    StreamVersion, TokenRow, TreeName,
+    AccountRow, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead, ModelRow,
+    SealRef, SealRow, SealedHead, SessionRow, StreamVersion, TokenRow, TreeName,
 };
 
 /// `position, time, seal, seal_leaf, sealed` of a ledger.
@@ -39,8 +39,27 @@ pub type ModelColumns = (String, i64, i64, bool);
 pub type DocColumns = (String, String, Uuid, Vec<u8>);
 /// `id, kind, trial, actor, ended, detail` of a job.
 pub type JobColumns = (Uuid, String, String, String, bool, Vec<u8>);
-/// `hash, actor, role, organisation, source_system, trials, revoked` of a token.
-pub type TokenColumns = (Vec<u8>, String, String, String, Option<String>, Option<String>, bool);
+/// `hash, id, actor, role, organisation, source_system, trials, expires, revoked, known` of a token.
+pub type TokenColumns =
+    (Vec<u8>, Uuid, String, String, String, Option<String>, Option<String>, Option<i64>, bool, i16);
+/// `id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known` of an account.
+pub type AccountColumns = (
+    Uuid,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    bool,
+    i16,
+);
+/// `hash, account, expires` of an invitation.
+pub type InvitationColumns = (Vec<u8>, Uuid, i64);
+/// `hash, account, seen, expires` of a session.
+pub type SessionColumns = (Vec<u8>, Uuid, i64, i64);
 
 /// A number as a column holds it.
 ///
@@ -252,10 +271,43 @@ pub fn job((id, kind, of, actor, ended, detail): JobColumns) -> Result<JobRow> {
 /// # Errors
 /// [`StoreError::Damaged`] where a column cannot be.
 pub fn token(columns: TokenColumns) -> Result<TokenRow> {
-    let (hash, actor, role, organisation, source_system, trials, revoked) = columns;
-    let trials =
-        trials.map(|list| list.split_whitespace().map(|id| trial(id.to_owned())).collect()).transpose()?;
-    Ok(TokenRow { hash: bytes(&hash)?, actor, role, organisation, source_system, trials, revoked })
+    let (hash, id, actor, role, organisation, source_system, trials, expires, revoked, known) = columns;
+    let (hash, trials, known) = (bytes(&hash)?, listed(trials)?, known_of(known)?);
+    Ok(TokenRow { hash, id, actor, role, organisation, source_system, trials, expires, revoked, known })
+}
+
+/// An account.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where a column cannot be.
+pub fn account(columns: AccountColumns) -> Result<AccountRow> {
+    let (id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known) = columns;
+    let (subject, trials, known) = (issuer.zip(subject), listed(trials)?, known_of(known)?);
+    Ok(AccountRow { id, login, subject, actor, role, organisation, trials, password, disabled, known })
+}
+
+/// An invitation.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where a column cannot be.
+pub fn invitation((hash, account, expires): InvitationColumns) -> Result<InvitationRow> {
+    Ok(InvitationRow { hash: bytes(&hash)?, account, expires })
+}
+
+/// A session.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where a column cannot be.
+pub fn session((hash, account, seen, expires): SessionColumns) -> Result<SessionRow> {
+    Ok(SessionRow { hash: bytes(&hash)?, account, seen, expires })
+}
+
+fn listed(trials: Option<String>) -> Result<Option<Vec<TrialId>>> {
+    trials.map(|list| list.split_whitespace().map(|id| trial(id.to_owned())).collect()).transpose()
+}
+
+fn known_of(number: i16) -> Result<Known> {
+    Known::of(number).ok_or_else(|| StoreError::Damaged(format!("a grant is known to the degree {number}")))
 }
 
 /// A token's trials as its column holds them: ids parted by spaces, which no id contains.

@@ -6,6 +6,7 @@
 #![expect(clippy::missing_panics_doc, reason = "a check says that it failed by panicking")]
 #![expect(clippy::unwrap_used, reason = "a check says that it failed by panicking")]
 
+mod accounts;
 mod appends;
 mod election;
 mod events;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use crate::Store;
 
+pub use accounts::*;
 pub use appends::*;
 pub use election::*;
 pub use events::*;
@@ -83,6 +85,9 @@ macro_rules! contract_list {
             what_readers_use_stays_until_another_has_come_as_far
             jobs_are_replaced_and_listed_while_open
             tokens_are_kept_until_revoked
+            accounts_have_one_name_and_one_subject
+            an_invitation_is_taken_up_once
+            sessions_end
             the_first_data_key_of_a_scope_stays
             one_of_many_concurrent_data_keys_wins
         }

@@ -16,11 +16,12 @@ use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
 use crate::ports::{
-    AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens,
+    Accounts, AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens,
 };
 use crate::rows::{
-    CommandId, CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRow, SealWrite,
-    SealedHead, Standing, StreamVersion, TokenRow, TreeName, WriteBatch,
+    AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
+    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TokenRow, TreeName,
+    WriteBatch,
 };
 
 /// Says what becomes of each call.
@@ -184,6 +185,27 @@ announced!(Tokens {
     tokens_with(hashes: &[[u8; 32]]) -> Vec<TokenRow>;
     revoke_token(hash: &[u8; 32]) -> bool;
     tokens() -> Vec<TokenRow>;
+    note_token(hash: &[u8; 32], known: Known) -> ();
+});
+
+announced!(Accounts {
+    add_account(account: &AccountRow) -> bool;
+    account(id: Uuid) -> Option<AccountRow>;
+    account_of_login(login: &str) -> Option<AccountRow>;
+    account_of_subject(issuer: &str, subject: &str) -> Option<AccountRow>;
+    accounts() -> Vec<AccountRow>;
+    move_account(id: Uuid, role: &str, organisation: &str, trials: Option<&[TrialId]>) -> ();
+    change_password(id: Uuid, old: &str, new: &str) -> bool;
+    disable_account(id: Uuid) -> bool;
+    note_account(id: Uuid, known: Known) -> ();
+    invite(invitation: &InvitationRow) -> ();
+    invitation(hash: &[u8; 32]) -> Option<InvitationRow>;
+    take_up(invitation: &InvitationRow, password: &str) -> bool;
+    begin_session(session: &SessionRow) -> ();
+    session(hash: &[u8; 32]) -> Option<SessionRow>;
+    see_session(hash: &[u8; 32], seen: i64) -> ();
+    end_session(hash: &[u8; 32]) -> ();
+    end_outdated(now: i64, idle_since: i64) -> ();
 });
 
 announced!(Election {

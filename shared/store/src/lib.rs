@@ -28,12 +28,14 @@ pub mod writer;
 
 pub use error::{Result, StoreError};
 pub use page::{PAGE_BYTES, Page, PageRow, may_go_on};
-pub use ports::{AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens};
+pub use ports::{
+    Accounts, AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens,
+};
 pub use progress::Progress;
 pub use rows::{
-    CommandId, CommandRow, Digest, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, NaturalKeyRow,
-    NodeRow, SealRef, SealRow, SealWrite, SealedHead, Standing, StreamVersion, TokenRow, TreeName,
-    WriteBatch,
+    AccountRow, CommandId, CommandRow, Digest, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
+    LedgerHead, ModelRow, NaturalKeyRow, NodeRow, SealRef, SealRow, SealWrite, SealedHead, SessionRow,
+    Standing, StreamVersion, TokenRow, TreeName, WriteBatch,
 };
 pub use writer::{
     Append, AppendError, Appended, AppendedEvent, Expected, NaturalKey, NewEvent, Writer, WriterSettings,

@@ -2,6 +2,7 @@
 //!
 //! A transaction gathers its rows aside and hands them over at its commit; so a reader sees all of it or none.
 
+mod accounts;
 mod election;
 mod models;
 mod record;

@@ -12,13 +12,14 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::rows::{
-    CommandId, CommandRow, Doc, EventRow, JobRow, LeafRow, LedgerHead, ModelRow, SealRow, SealWrite,
-    SealedHead, Standing, StreamVersion, TokenRow, TreeName, WriteBatch,
+    AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
+    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TokenRow, TreeName,
+    WriteBatch,
 };
 
 /// Everything that is asked of storage, for one ledger.
-pub trait Store: Election + Events + Appends + Seals + Models + Jobs + Tokens + DataKeys {}
-impl<T: Election + Events + Appends + Seals + Models + Jobs + Tokens + DataKeys> Store for T {}
+pub trait Store: Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + DataKeys {}
+impl<T: Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + DataKeys> Store for T {}
 
 /// Of several processes on one ledger one is elected to write: the one that the head row names as holder of the term.
 ///
@@ -220,4 +221,51 @@ pub trait Tokens: Send + Sync {
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool>;
     /// All tokens, by actor.
     async fn tokens(&self) -> Result<Vec<TokenRow>>;
+    /// Notes how far the record knows of a token; never less far than before.
+    async fn note_token(&self, hash: &[u8; 32], known: Known) -> Result<()>;
+}
+
+/// Accounts of people, with the invitations and sessions that belong to them.
+#[async_trait]
+pub trait Accounts: Send + Sync {
+    /// Adds an account. `false` where one has its login name, or its provider's subject.
+    async fn add_account(&self, account: &AccountRow) -> Result<bool>;
+    /// An account by id.
+    async fn account(&self, id: Uuid) -> Result<Option<AccountRow>>;
+    /// An account by its login name.
+    async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>>;
+    /// An account by provider and subject.
+    async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>>;
+    /// All accounts, by id.
+    async fn accounts(&self) -> Result<Vec<AccountRow>>;
+    /// Replaces the role, organisation and trials of an account.
+    async fn move_account(
+        &self,
+        id: Uuid,
+        role: &str,
+        organisation: &str,
+        trials: Option<&[TrialId]>,
+    ) -> Result<()>;
+    /// Replaces the hash of an account's password, if it still is `old`. Whether it did.
+    async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool>;
+    /// Disables an account and ends its sessions and invitations. `false` where there is none of that id.
+    async fn disable_account(&self, id: Uuid) -> Result<bool>;
+    /// Notes how far the record knows of an account; never less far than before.
+    async fn note_account(&self, id: Uuid, known: Known) -> Result<()>;
+    /// Invites an account's holder to choose a password; earlier invitations of the account end.
+    async fn invite(&self, invitation: &InvitationRow) -> Result<()>;
+    /// An invitation that nobody has taken up.
+    async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<InvitationRow>>;
+    /// Takes an invitation up: it ends, the account gets this password, and its sessions end. `false` where there is none.
+    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool>;
+    /// Begins a session.
+    async fn begin_session(&self, session: &SessionRow) -> Result<()>;
+    /// A session.
+    async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>>;
+    /// Notes when a session was last seen.
+    async fn see_session(&self, hash: &[u8; 32], seen: i64) -> Result<()>;
+    /// Ends a session.
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<()>;
+    /// Ends the sessions and invitations whose time is over, and the sessions last seen before `idle_since`.
+    async fn end_outdated(&self, now: i64, idle_since: i64) -> Result<()>;
 }

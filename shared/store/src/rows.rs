@@ -301,6 +301,8 @@ pub struct JobRow {
 pub struct TokenRow {
     /// SHA3-256 of the token.
     pub hash: [u8; 32],
+    /// Id of what it grants, by which it is named and recorded.
+    pub id: Uuid,
     /// Opaque stable id of who holds it.
     pub actor: String,
     /// The role it acts in.
@@ -311,6 +313,98 @@ pub struct TokenRow {
     pub source_system: Option<String>,
     /// The trials it reaches; `None` for all of the ledger.
     pub trials: Option<Vec<TrialId>>,
+    /// When it ends by itself, in microseconds.
+    pub expires: Option<i64>,
     /// Whether it has been revoked.
     pub revoked: bool,
+    /// How far the record knows of it.
+    pub known: Known,
+}
+
+/// How far the record knows of a grant: it is told of it before it is used for the first time, and of its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Known {
+    /// Not at all.
+    #[default]
+    Not,
+    /// That it was given.
+    Granted,
+    /// That it was given and taken back.
+    Revoked,
+}
+
+impl Known {
+    /// As it is stored.
+    pub const fn number(self) -> i16 {
+        match self {
+            Self::Not => 0,
+            Self::Granted => 1,
+            Self::Revoked => 2,
+        }
+    }
+
+    /// As it was stored.
+    pub const fn of(number: i16) -> Option<Self> {
+        match number {
+            0 => Some(Self::Not),
+            1 => Some(Self::Granted),
+            2 => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+
+/// A person's account: of the service itself, with a login name and perhaps a password, or at an OpenID Connect provider.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// Id, also of what it grants.
+    pub id: Uuid,
+    /// The name it is logged in to by, in the spelling in which it is unique.
+    pub login: Option<String>,
+    /// Provider and subject, where a provider vouches for its holder.
+    pub subject: Option<(String, String)>,
+    /// Opaque stable id of who holds it.
+    pub actor: String,
+    /// The role it acts in.
+    pub role: String,
+    /// The holder's organisation.
+    pub organisation: String,
+    /// The trials it reaches; `None` for all of the ledger.
+    pub trials: Option<Vec<TrialId>>,
+    /// The hash of the password, in the PHC string format.
+    pub password: Option<String>,
+    /// Whether it has been disabled.
+    pub disabled: bool,
+    /// How far the record knows of it.
+    pub known: Known,
+}
+
+impl std::fmt::Debug for AccountRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountRow").field("id", &self.id).field("role", &self.role).finish_non_exhaustive()
+    }
+}
+
+/// A one-time link by which a person chooses a password, known by its hash alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvitationRow {
+    /// SHA3-256 of the link's secret.
+    pub hash: [u8; 32],
+    /// The account.
+    pub account: Uuid,
+    /// When it ends, in microseconds.
+    pub expires: i64,
+}
+
+/// A browser that somebody has logged in with, known by the hash of its cookie alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionRow {
+    /// SHA3-256 of the cookie.
+    pub hash: [u8; 32],
+    /// The account.
+    pub account: Uuid,
+    /// When it was last seen, in microseconds.
+    pub seen: i64,
+    /// When it ends at the latest, in microseconds.
+    pub expires: i64,
 }

@@ -22,6 +22,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("store-sqlite", &["record", "seal", "store", "vault"]),
     ("store-postgres", &["record", "seal", "store", "vault"]),
     ("ingest", &["access", "record", "runtime", "seal", "store", "vault"]),
+    ("identity", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("query", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("exporter", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("projector", &["record", "runtime", "seal", "store", "vault"]),
@@ -34,6 +35,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         &[
             "access",
             "exporter",
+            "identity",
             "ingest",
             "projector",
             "query",

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
 use serde_json::{Map, Value};
+use trialseal_runtime::html::{escape, page};
 
-use super::html::{escape, page};
 use crate::Query;
 
 /// The OpenAPI document of the whole service, as `/openapi.json` serves it.

@@ -1,15 +1,15 @@
-//! `GET /`: how the ledger stands, for whoever comes; the trials' overviews for whoever has signed in, and to everybody
+//! `GET /`: how the ledger stands, for whoever comes; the trials' overviews for whoever has logged in, and to everybody
 //! those of the trials that the operator set to be public.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use actix_web::web::{Data, Query as Parameters};
+use actix_web::web::Data;
 use actix_web::{HttpResponse, get};
-use serde::Deserialize;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::TrialId;
 use trialseal_record::view::{Counts, Overview};
+use trialseal_runtime::html::{escape, grouped, page, time};
 use trialseal_runtime::problem::Problem;
 use trialseal_seal::checkpoint::{Checkpoint, verify_cosignature};
 use trialseal_seal::note::SignedNote;
@@ -17,33 +17,26 @@ use trialseal_seal::seal::Seal;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::{StoreError, proofs};
 
-use super::html::{escape, grouped, page, time};
 use crate::Query;
 use crate::problems::store;
 
 /// Seals in the list of the newest.
 const NEWEST_SEALS: u64 = 8;
+/// What a stranger is offered.
+const LOG_IN: &str =
+    "<h2>Trials</h2><p><a href=\"/login\">Log in</a> to see the trials that your account reaches.</p>";
 /// Trials shown; the API lists them all.
 const SHOWN_TRIALS: u32 = 50;
 
-#[derive(Deserialize)]
-pub(crate) struct Hint {
-    token: Option<String>,
-}
-
 #[get("/")]
-pub(crate) async fn get(
-    query: Data<Query>,
-    principal: Option<Principal>,
-    hint: Parameters<Hint>,
-) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(query: Data<Query>, principal: Option<Principal>) -> Result<HttpResponse, Problem> {
     let seals = query.newest_seals().await?;
     let mut main = String::from("<h1>Integrity</h1>");
     main.push_str(&query.standing(seals.first()).await?);
     if let Some(principal) = &principal {
         main.push_str(&query.trials(principal).await?);
     } else {
-        main.push_str(&sign_in(hint.token.is_some()));
+        main.push_str(LOG_IN);
         main.push_str(&query.public_trials().await?);
     }
     main.push_str(&newest(&seals));
@@ -151,16 +144,19 @@ impl Query {
     /// The overviews of the trials that a token reaches.
     async fn trials(self: &Arc<Self>, principal: &Principal) -> Result<String, Problem> {
         let mut html = format!(
-            "<h2>Trials</h2><form class=\"bar\" method=\"post\" action=\"/sign-out\"><span>Signed in as \
-             <strong>{}</strong></span><button>Sign out</button></form>",
+            "<h2>Trials</h2><form class=\"bar\" method=\"post\" action=\"/logout\"><span>Logged in as \
+             <strong>{}</strong></span><button>Log out</button></form>",
             escape(principal.role)
         );
+        if principal.may(Permission::ManageAccess) {
+            html.push_str("<p><a href=\"/access\">Accounts and tokens</a></p>");
+        }
         if !principal.may(Permission::ReadRecord) {
             return Ok(html);
         }
         let reached = self.reached(principal, None, SHOWN_TRIALS).await?;
         if reached.is_empty() {
-            html.push_str("<p>Your token reaches no trial that has an event yet.</p>");
+            html.push_str("<p>Your account reaches no trial that has an event yet.</p>");
         }
         html.push_str(&self.cards(&reached).await?);
         Ok(html)
@@ -228,20 +224,6 @@ fn figures(counts: &Counts) -> [(&'static str, u64); 8] {
         ("Corrections", counts.data_corrected),
         ("Adverse events", counts.adverse_events),
     ]
-}
-
-fn sign_in(refused: bool) -> String {
-    let refused = if refused {
-        "<p class=\"state warn\">This token is not known, or has been revoked.</p>"
-    } else {
-        ""
-    };
-    format!(
-        "<h2>Trials</h2>{refused}<form class=\"bar\" method=\"post\" action=\"/sign-in\">\
-         <label for=\"token\">Your token shows the trials that it reaches</label>\
-         <input id=\"token\" name=\"token\" type=\"password\" autocomplete=\"off\" required placeholder=\"ts_…\">\
-         <button>Show</button></form>"
-    )
 }
 
 fn newest(seals: &[Seal]) -> String {

@@ -16,14 +16,6 @@ async fn ledger() -> Ledger {
     ledger
 }
 
-fn sign_in(token: &str) -> TestRequest {
-    let form = format!("token={token}");
-    TestRequest::post()
-        .uri("/sign-in")
-        .insert_header(("content-type", "application/x-www-form-urlencoded"))
-        .set_payload(form)
-}
-
 #[actix_web::test]
 async fn the_page_shows_everybody_how_the_ledger_stands_and_no_trial() {
     let ledger = ledger().await;
@@ -55,31 +47,16 @@ async fn a_ledger_that_has_fallen_silent_says_so() {
 }
 
 #[actix_web::test]
-async fn whoever_signs_in_sees_the_trials_that_their_token_reaches() {
+async fn whoever_has_logged_in_sees_the_trials_that_they_reach() {
     let ledger = ledger().await;
-    let signed_in = ledger.ask(sign_in(token(Role::Sponsor).reveal())).await;
-    assert_eq!((signed_in.status, signed_in.header("location")), (303, "/"));
-    let cookie = signed_in.header("set-cookie").to_owned();
-    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     let cookie = Cookie::new(SESSION_COOKIE, token(Role::Sponsor).reveal().to_owned());
     let text = ledger.ask(TestRequest::get().uri("/").cookie(cookie)).await.text();
-    assert!(text.contains("DEMO-1") && text.contains("Signed in as <strong>sponsor</strong>"), "{text}");
+    assert!(text.contains("DEMO-1") && text.contains("Logged in as <strong>sponsor</strong>"), "{text}");
     assert!(text.contains("A &lt;b&gt;trial&lt;/b&gt;") && !text.contains("<b>trial"), "{text}");
-    let signed_out = ledger.ask(TestRequest::post().uri("/sign-out")).await;
-    assert!(signed_out.header("set-cookie").contains("Max-Age=0"));
-}
-
-#[actix_web::test]
-async fn a_wrong_token_and_a_form_from_elsewhere_set_no_cookie() {
-    let ledger = ledger().await;
-    for wrong in ["x", &format!("ts_{}", "f".repeat(64))] {
-        let answer = ledger.ask(sign_in(wrong)).await;
-        assert_eq!((answer.status, answer.header("location")), (303, "/?token=refused"));
-        assert!(!answer.headers.contains_key("set-cookie"));
-    }
-    assert!(ledger.ask(TestRequest::get().uri("/?token=refused")).await.text().contains("not known"));
-    let foreign = sign_in(token(Role::Sponsor).reveal()).insert_header(("sec-fetch-site", "cross-site"));
-    assert_eq!(ledger.ask(foreign).await.problem(), (403, "forbidden".into()));
+    assert!(!text.contains("/access") && !text.contains("/login"), "{text}");
+    let cookie = Cookie::new(SESSION_COOKIE, token(Role::Admin).reveal().to_owned());
+    let text = ledger.ask(TestRequest::get().uri("/").cookie(cookie)).await.text();
+    assert!(text.contains("href=\"/access\""), "{text}");
 }
 
 #[actix_web::test]

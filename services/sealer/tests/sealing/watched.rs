@@ -11,9 +11,10 @@ use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
-    AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events, JobRow, Jobs, LeafRow,
-    LedgerHead, ModelRow, ModelTx, Models, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, Standing,
-    Store, StoreError, TokenRow, Tokens, TreeName,
+    AccountRow, Accounts, AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events,
+    InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models, Result, SealRow,
+    SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, TokenRow, Tokens,
+    TreeName,
 };
 use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
@@ -276,6 +277,26 @@ forward!(Tokens {
     tokens_with(hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>>;
     revoke_token(hash: &[u8; 32]) -> Result<bool>;
     tokens() -> Result<Vec<TokenRow>>;
+    note_token(hash: &[u8; 32], known: Known) -> Result<()>;
+});
+forward!(Accounts {
+    add_account(account: &AccountRow) -> Result<bool>;
+    account(id: Uuid) -> Result<Option<AccountRow>>;
+    account_of_login(login: &str) -> Result<Option<AccountRow>>;
+    account_of_subject(issuer: &str, subject: &str) -> Result<Option<AccountRow>>;
+    accounts() -> Result<Vec<AccountRow>>;
+    move_account(id: Uuid, role: &str, organisation: &str, trials: Option<&[TrialId]>) -> Result<()>;
+    change_password(id: Uuid, old: &str, new: &str) -> Result<bool>;
+    disable_account(id: Uuid) -> Result<bool>;
+    note_account(id: Uuid, known: Known) -> Result<()>;
+    invite(invitation: &InvitationRow) -> Result<()>;
+    invitation(hash: &[u8; 32]) -> Result<Option<InvitationRow>>;
+    take_up(invitation: &InvitationRow, password: &str) -> Result<bool>;
+    begin_session(session: &SessionRow) -> Result<()>;
+    session(hash: &[u8; 32]) -> Result<Option<SessionRow>>;
+    see_session(hash: &[u8; 32], seen: i64) -> Result<()>;
+    end_session(hash: &[u8; 32]) -> Result<()>;
+    end_outdated(now: i64, idle_since: i64) -> Result<()>;
 });
 forward!(DataKeys {
     data_key_of(scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError>;

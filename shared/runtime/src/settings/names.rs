@@ -92,6 +92,22 @@ pub(super) const EXPORT_BYTES: Setting = (
     "68719476736",
     "Disk that all finished exports may take together; the oldest files make room, the newest stays.",
 );
+pub(super) const PUBLIC_ADDRESS: Setting = (
+    "TRIALSEAL_PUBLIC_ADDRESS",
+    "<none>",
+    "Where people reach the service, such as `https://ledger.example.org`: links begin with it, and with https cookies \
+     travel over TLS alone. Needed for logging in at a provider.",
+);
+pub(super) const PROXIES: Setting = (
+    "TRIALSEAL_PROXIES",
+    "127.0.0.1,::1",
+    "IP addresses of proxies, parted by commas, whose `X-Forwarded-For` is believed about who tries to log in.",
+);
+pub(super) const OIDC_FILE: Setting = (
+    "TRIALSEAL_OIDC_FILE",
+    "<none>",
+    "File that names an OpenID Connect provider and says which of its claims give which role.",
+);
 pub(super) const PUBLIC_TRIALS: Setting = (
     "TRIALSEAL_PUBLIC_TRIALS",
     "<none>",
@@ -127,6 +143,9 @@ pub const SETTINGS: &[Setting] = &[
     EXPORT_JOBS,
     EXPORT_KEEP_SECONDS,
     EXPORT_BYTES,
+    PUBLIC_ADDRESS,
+    PROXIES,
+    OIDC_FILE,
     PUBLIC_TRIALS,
     SHUTDOWN_SECONDS,
 ];

@@ -7,7 +7,7 @@ use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use super::fixture::{bytes, trial};
-use crate::rows::{JobRow, TokenRow};
+use crate::rows::{JobRow, Known, TokenRow};
 use crate::{Store, StoreError};
 
 /// A job is replaced as it goes on, and listed with the open ones of its kind until it has ended.
@@ -39,15 +39,19 @@ pub async fn jobs_are_replaced_and_listed_while_open(store: Arc<dyn Store>) {
 pub async fn tokens_are_kept_until_revoked(store: Arc<dyn Store>) {
     let token = |number, actor: &str, trials: Option<Vec<&str>>| TokenRow {
         hash: bytes(number),
+        id: Uuid::from_u128(u128::from(number)),
         actor: actor.to_owned(),
         role: "monitor".into(),
         organisation: "An organisation, Zürich".into(),
         source_system: trials.as_ref().map(|_| "EDC 7".into()),
         trials: trials.map(|ids| ids.into_iter().map(trial).collect()),
+        expires: None,
         revoked: false,
+        known: Known::Not,
     };
-    let tokens =
+    let mut tokens =
         [token(3, "Z", None), token(1, "a", Some(vec!["T", "U.1", "_ledger"])), token(2, "b", Some(vec![]))];
+    tokens[1].expires = Some(1_800_000_000_000_000);
     for row in tokens.iter().rev() {
         store.add_token(row).await.unwrap();
     }
@@ -65,6 +69,11 @@ pub async fn tokens_are_kept_until_revoked(store: Arc<dyn Store>) {
     some.sort_by_key(|row| row.hash);
     assert_eq!(some, [tokens[1].clone(), revoked]);
     assert_eq!(store.tokens_with(&[]).await.unwrap(), []);
+    let known = async || store.tokens_with(&[bytes(1)]).await.unwrap()[0].known;
+    for (noted, is) in [(Known::Revoked, Known::Revoked), (Known::Granted, Known::Revoked)] {
+        store.note_token(&bytes(1), noted).await.unwrap();
+        assert_eq!(known().await, is);
+    }
 }
 
 fn wrapped(id: u128, scope: &Scope) -> WrappedKey {

@@ -10,13 +10,14 @@ use uuid::Uuid;
 use super::{MemoryStore, read, write};
 use crate::error::{Result, StoreError};
 use crate::ports::{Jobs, Tokens};
-use crate::rows::{JobRow, TokenRow};
+use crate::rows::{JobRow, Known, TokenRow};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     jobs: BTreeMap<Uuid, JobRow>,
     tokens: BTreeMap<[u8; 32], TokenRow>,
     keys: BTreeMap<Scope, WrappedKey>,
+    pub(super) people: super::accounts::State,
 }
 
 #[async_trait]
@@ -63,6 +64,13 @@ impl Tokens for MemoryStore {
         let mut tokens: Vec<_> = read(&self.registry).tokens.values().cloned().collect();
         tokens.sort_by(|a, b| a.actor.cmp(&b.actor));
         Ok(tokens)
+    }
+
+    async fn note_token(&self, hash: &[u8; 32], known: Known) -> Result<()> {
+        if let Some(token) = write(&self.registry).tokens.get_mut(hash) {
+            token.known = token.known.max(known);
+        }
+        Ok(())
     }
 }
 

@@ -7,13 +7,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 use trialseal_access::Principal;
-use trialseal_access::http::{Holders, Unavailable};
-use trialseal_store::{TokenRow, Tokens};
+use trialseal_access::http::{Holders, Refused, Unavailable};
+use trialseal_store::{Known, TokenRow, Tokens};
 
-type Answer = Result<Option<Principal>, Unavailable>;
+use crate::Identity;
+use crate::grants::{By, Grant, role_of};
+use crate::oidc::NotVouched;
 
-/// Tokens as the store keeps them.
-pub(crate) struct StoredTokens {
+type Answer = Result<Option<TokenRow>, Unavailable>;
+
+/// Who holds a token, has logged in, or is vouched for, as the store knows them.
+pub struct StoredHolders {
+    identity: Arc<Identity>,
+    tokens: Batched,
+}
+
+/// Look-ups of tokens, those of the same time together.
+struct Batched {
     tokens: Arc<dyn Tokens>,
     asked: Arc<Mutex<Asked>>,
 }
@@ -26,15 +36,75 @@ struct Asked {
     attended: bool,
 }
 
-impl StoredTokens {
-    pub(crate) fn new(tokens: Arc<dyn Tokens>) -> Self {
-        Self { tokens, asked: Arc::default() }
+impl StoredHolders {
+    /// Those that `identity` knows.
+    pub fn new(identity: Arc<Identity>) -> Self {
+        let tokens = Batched::new(Arc::clone(&identity.parts.tokens));
+        Self { identity, tokens }
     }
 }
 
 #[async_trait]
-impl Holders for StoredTokens {
-    async fn holder(&self, hash: &[u8; 32]) -> Answer {
+impl Holders for StoredHolders {
+    async fn holder(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
+        let Some(row) = self.tokens.look_up(hash).await? else { return Ok(None) };
+        self.identity.holder_of(row).await
+    }
+
+    async fn session(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
+        self.identity.logged_in(hash).await.map_err(|error| Unavailable(error.to_string()))
+    }
+
+    async fn vouched(&self, jwt: &str) -> Result<Result<Principal, Refused>, Unavailable> {
+        let Some(provider) = &self.identity.parts.provider else {
+            return Ok(Err(Refused("no provider is configured here")));
+        };
+        match self.identity.vouched_for(provider, jwt).await {
+            Ok(principal) => Ok(Ok(principal)),
+            Err(NotVouched::Refused(refused)) => Ok(Err(refused)),
+            Err(NotVouched::Unavailable(unavailable)) => Err(unavailable),
+        }
+    }
+
+    fn session_cookie(&self) -> &'static str {
+        self.identity.session_cookie()
+    }
+}
+
+impl Identity {
+    /// Who holds a token, if it still counts. One that was made on the server is recorded before it counts at all.
+    async fn holder_of(&self, row: TokenRow) -> Result<Option<Principal>, Unavailable> {
+        if row.revoked || row.expires.is_some_and(|end| end <= self.parts.clock.now()) {
+            return Ok(None);
+        }
+        if row.known == Known::Not {
+            self.introduce_token(&row).await.map_err(Unavailable)?;
+        }
+        let role = role_of(&row.role).map_err(|error| Unavailable(error.to_string()))?;
+        Ok(Some(Principal {
+            actor: row.actor,
+            role,
+            organisation: row.organisation,
+            source_system: row.source_system,
+            trials: row.trials,
+        }))
+    }
+
+    /// Tells the record of a token that it does not know.
+    pub(crate) async fn introduce_token(&self, row: &TokenRow) -> Result<(), String> {
+        let grant = Grant::of_token(row).map_err(|error| error.to_string())?;
+        self.record_granted(grant, &By::service()).await.map_err(|error| error.to_string())?;
+        // A crash before this line has it recorded again, which changes nothing.
+        self.parts.tokens.note_token(&row.hash, Known::Granted).await.map_err(|error| error.to_string())
+    }
+}
+
+impl Batched {
+    fn new(tokens: Arc<dyn Tokens>) -> Self {
+        Self { tokens, asked: Arc::default() }
+    }
+
+    async fn look_up(&self, hash: &[u8; 32]) -> Answer {
         let (answer, answered) = oneshot::channel();
         let attended = {
             let mut asked = lock(&self.asked);
@@ -67,7 +137,7 @@ async fn attend(tokens: Arc<dyn Tokens>, asked: Arc<Mutex<Asked>>) {
         };
         for row in rows {
             let senders = waiting.remove(&row.hash).unwrap_or_default();
-            tell(senders, &held(row));
+            tell(senders, &Ok(Some(row)));
         }
         for senders in waiting.into_values() {
             tell(senders, &failure);
@@ -80,21 +150,6 @@ fn tell(waiting: Vec<oneshot::Sender<Answer>>, answer: &Answer) {
     for sender in waiting {
         let _ = sender.send(answer.clone());
     }
-}
-
-/// Who holds a token, if it still counts.
-fn held(row: TokenRow) -> Answer {
-    if row.revoked {
-        return Ok(None);
-    }
-    let role = row.role.parse().map_err(|_| Unavailable("a stored token has an unknown role".into()))?;
-    Ok(Some(Principal {
-        actor: row.actor,
-        role,
-        organisation: row.organisation,
-        source_system: row.source_system,
-        trials: row.trials,
-    }))
 }
 
 fn lock(asked: &Mutex<Asked>) -> MutexGuard<'_, Asked> {
@@ -110,7 +165,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers one question for each permit; knows tokens whose hash begins with 1, of which 1, 9 is revoked.
+    /// Answers one question for each permit; knows tokens whose hash begins with 1.
     struct Slow {
         permits: Semaphore,
         questions: AtomicUsize,
@@ -133,12 +188,15 @@ mod tests {
             Ok(known
                 .map(|hash| TokenRow {
                     hash: *hash,
+                    id: uuid::Uuid::nil(),
+                    expires: None,
+                    known: Known::Granted,
                     actor: format!("person-{}", hash[1]),
                     role: "monitor".into(),
                     organisation: String::new(),
                     source_system: None,
                     trials: None,
-                    revoked: hash[1] == 9,
+                    revoked: false,
                 })
                 .collect())
         }
@@ -150,6 +208,10 @@ mod tests {
         async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
             unreachable!()
         }
+
+        async fn note_token(&self, _: &[u8; 32], _: Known) -> Result<(), StoreError> {
+            unreachable!()
+        }
     }
 
     fn hash(first: u8, second: u8) -> [u8; 32] {
@@ -158,9 +220,9 @@ mod tests {
         hash
     }
 
-    fn slow(fails: bool) -> (Arc<Slow>, Arc<StoredTokens>) {
+    fn slow(fails: bool) -> (Arc<Slow>, Arc<Batched>) {
         let slow = Arc::new(Slow { permits: Semaphore::new(0), questions: AtomicUsize::new(0), fails });
-        (Arc::clone(&slow), Arc::new(StoredTokens::new(slow)))
+        (Arc::clone(&slow), Arc::new(Batched::new(slow)))
     }
 
     #[tokio::test]
@@ -168,7 +230,7 @@ mod tests {
         let (slow, tokens) = slow(false);
         let ask = |hash| {
             let tokens = Arc::clone(&tokens);
-            tokio::spawn(async move { tokens.holder(&hash).await })
+            tokio::spawn(async move { tokens.look_up(&hash).await })
         };
         let first = ask(hash(1, 0));
         while slow.questions.load(Ordering::SeqCst) == 0 {
@@ -184,7 +246,10 @@ mod tests {
         for other in others {
             answers.push(actor(other.await.unwrap()));
         }
-        assert_eq!(answers, [Some("person-1".into()), Some("person-1".into()), None, None]);
+        assert_eq!(
+            answers,
+            [Some("person-1".into()), Some("person-1".into()), Some("person-9".into()), None]
+        );
         assert_eq!(slow.questions.load(Ordering::SeqCst), 2);
     }
 
@@ -192,8 +257,8 @@ mod tests {
     async fn a_failure_is_told_and_the_next_one_asks_again() {
         let (slow, tokens) = slow(true);
         slow.permits.add_permits(2);
-        assert!(tokens.holder(&hash(1, 0)).await.is_err());
-        assert!(tokens.holder(&hash(1, 0)).await.is_err());
+        assert!(tokens.look_up(&hash(1, 0)).await.is_err());
+        assert!(tokens.look_up(&hash(1, 0)).await.is_err());
         assert_eq!(slow.questions.load(Ordering::SeqCst), 2);
     }
 }

@@ -1,4 +1,4 @@
-//! What every page has in common.
+//! Pages for people: what all of them have in common, whichever service makes them.
 
 use std::fmt::Display;
 
@@ -11,7 +11,7 @@ const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// A text as it stands in HTML, between tags or in a quoted attribute.
-pub(crate) fn escape(text: impl Display) -> String {
+pub fn escape(text: impl Display) -> String {
     let text = text.to_string();
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -28,14 +28,14 @@ pub(crate) fn escape(text: impl Display) -> String {
 }
 
 /// A number with thin spaces between its thousands.
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
     groups.join("\u{202f}")
 }
 
 /// A point in time, as the formats write it, for people: to the second.
-pub(crate) fn time(time: impl Display) -> String {
+pub fn time(time: impl Display) -> String {
     let time = time.to_string();
     let (date, clock) = time.split_once('T').unwrap_or((&time, ""));
     let clock = clock.split('.').next().unwrap_or(clock);
@@ -43,7 +43,12 @@ pub(crate) fn time(time: impl Display) -> String {
 }
 
 /// A whole page; `title` and `origin` are plain text, `main` is HTML.
-pub(crate) fn page(title: &str, origin: &str, main: &str) -> HttpResponse {
+pub fn page(title: &str, origin: &str, main: &str) -> HttpResponse {
+    page_of(StatusCode::OK, title, origin, main)
+}
+
+/// As [`page`], with another status than 200.
+pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> HttpResponse {
     let (title, origin) = (escape(title), escape(origin));
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
@@ -57,7 +62,7 @@ pub(crate) fn page(title: &str, origin: &str, main: &str) -> HttpResponse {
          <main id=\"main\" class=\"wide\">{main}</main>\
          <footer><div class=\"wide\">Ledger <code>{origin}</code></div></footer></body></html>\n"
     );
-    HttpResponse::build(StatusCode::OK)
+    HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((CACHE_CONTROL, "no-store"))

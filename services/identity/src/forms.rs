@@ -1,0 +1,117 @@
+//! What forms of pages rest on: that they come from pages of our own, from where, and the cookie of a session.
+//!
+//! Three things keep another site from sending a form in somebody's name. The session's cookie is `SameSite=Lax`, so browsers
+//! send none along with a form of another site. Browsers say where a form comes from (`Sec-Fetch-Site`, `Origin`), and one
+//! that comes from elsewhere, or without a word of it, is refused. And a form of somebody who has logged in repeats a text
+//! that only a page of ours could have shown.
+
+use std::net::IpAddr;
+
+use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration;
+use actix_web::cookie::{Cookie, SameSite};
+use actix_web::http::header::{HOST, ORIGIN};
+use sha3::{Digest, Sha3_256};
+use trialseal_access::Token;
+use trialseal_access::http::session_token;
+use trialseal_access::{Permission, Principal};
+use trialseal_runtime::problem::{Problem, ProblemKind};
+
+use crate::Identity;
+use crate::problems::{forbidden, of_store};
+
+/// Somebody who has logged in, with the text that their forms repeat.
+pub(crate) struct LoggedIn {
+    pub(crate) principal: Principal,
+    pub(crate) form_token: String,
+}
+
+impl Identity {
+    /// Refuses a form that does not come from a page of ours.
+    pub(crate) fn same_origin(&self, request: &HttpRequest) -> Result<(), Problem> {
+        let header = |name| request.headers().get(name).and_then(|value: &_| value.to_str().ok());
+        let site = request.headers().get("sec-fetch-site").map(|site| site.to_str().unwrap_or_default());
+        let origin = header(ORIGIN);
+        let ours = origin.is_some_and(|origin| match (&self.parts.address, header(HOST)) {
+            (Some(address), _) => origin.eq_ignore_ascii_case(address),
+            (None, Some(host)) => {
+                origin.split_once("://").is_some_and(|(_, of)| of.eq_ignore_ascii_case(host))
+            }
+            (None, None) => false,
+        });
+        match (site, origin) {
+            (Some("same-origin"), _) => Ok(()),
+            (None, Some(_)) if ours => Ok(()),
+            _ => Err(forbidden("This form was not sent from a page of this service.")),
+        }
+    }
+
+    /// Who has logged in with the browser that a request comes from; `None` where nobody has.
+    pub(crate) async fn of_browser(&self, request: &HttpRequest) -> Result<Option<LoggedIn>, Problem> {
+        let Some(cookie) = session_token(request)? else { return Ok(None) };
+        let principal = self.logged_in(&cookie.hash()).await.map_err(|error| of_store(&error))?;
+        Ok(principal.map(|principal| LoggedIn { principal, form_token: form_token(&cookie) }))
+    }
+
+    /// Who sends a form that changes something: an administrator, from a page that was shown to them.
+    pub(crate) async fn administrator(
+        &self,
+        request: &HttpRequest,
+        sent: &str,
+    ) -> Result<Principal, Problem> {
+        self.same_origin(request)?;
+        let logged_in = self.of_browser(request).await?.ok_or_else(|| {
+            Problem::new(ProblemKind::Unauthenticated, "You have not logged in, or not for a while.")
+        })?;
+        if logged_in.form_token != sent {
+            return Err(forbidden("This form was not sent from a page that was shown to you."));
+        }
+        if !logged_in.principal.may(Permission::ManageAccess) {
+            return Err(forbidden("Your role gives no roles to others."));
+        }
+        Ok(logged_in.principal)
+    }
+
+    /// The address that a request comes from: that of the peer, or the last one that a proxy which is believed has added.
+    pub(crate) fn address_of(&self, request: &HttpRequest) -> IpAddr {
+        let unknown = IpAddr::from([0, 0, 0, 0]);
+        let peer = request.peer_addr().map_or(unknown, |address| address.ip().to_canonical());
+        if !self.parts.proxies.contains(&peer) {
+            return peer;
+        }
+        let forwarded = request.headers().get_all("x-forwarded-for").last();
+        let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
+        last.unwrap_or(peer)
+    }
+
+    /// The cookie of a session; without a token one that ends it.
+    pub(crate) fn cookie(&self, token: Option<&Token>) -> Cookie<'static> {
+        let life = token.map_or(Duration::ZERO, |_| Duration::hours(crate::sessions::LIFE_HOURS));
+        self.cookie_of(self.session_cookie(), token.map_or("", Token::reveal).to_owned(), life)
+    }
+
+    /// A cookie that no script reads and no other site's form brings along.
+    pub(crate) fn cookie_of(&self, name: &'static str, value: String, life: Duration) -> Cookie<'static> {
+        Cookie::build(name, value)
+            .path("/")
+            .http_only(true)
+            // Not `Strict`: whoever comes back from a provider comes from another site.
+            .same_site(SameSite::Lax)
+            .secure(self.is_secure())
+            .max_age(life)
+            .finish()
+    }
+}
+
+/// What forms repeat of a session: it cannot be turned back into the cookie, and nobody else can make it.
+fn form_token(cookie: &Token) -> String {
+    let mut hash = Sha3_256::new();
+    hash.update(b"trialseal-form\n");
+    hash.update(cookie.reveal().as_bytes());
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        use std::fmt::Write as _;
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,144 @@
+//! `GET /v1/grants`: who had access at some time, told from the record.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use actix_web::web::{Data, Query};
+use actix_web::{HttpResponse, get};
+use serde::{Deserialize, Serialize};
+use trialseal_access::{Permission, Principal};
+use trialseal_record::event::{Event, RoleGranted};
+use trialseal_record::ids::StreamKind;
+use trialseal_record::{StreamId, TrialId};
+use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_seal::time::Timestamp;
+use trialseal_store::body::{self, Body};
+use trialseal_store::{EventRow, StoreError};
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::Identity;
+use crate::problems::{forbidden, of_store};
+
+/// Events that are read at once.
+const PAGE_EVENTS: u32 = 500;
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    /// A time such as `2026-01-02T15:04:05.000000Z`; left out, now.
+    at: Option<String>,
+}
+
+/// Who had access, by the record.
+#[derive(Serialize, ToSchema)]
+struct Grants {
+    /// As of this time.
+    at: String,
+    /// What had been given by then and not taken back.
+    grants: Vec<Shown>,
+}
+
+/// A grant, and the event that shows it.
+#[derive(Serialize, ToSchema)]
+struct Shown {
+    /// The grant's id; that of the token or the account.
+    id: Uuid,
+    /// When it was recorded.
+    since: String,
+    /// Place of the event in the trial `_ledger`, for its receipt.
+    trialseq: u64,
+    #[serde(flatten)]
+    granted: RoleGranted,
+}
+
+/// Who had access at a time: roles that had been given by then, and neither taken back nor ended.
+///
+/// It is read from the sealed record, not from what counts now. Each entry names the event that shows it, of which
+/// `GET /v1/trials/_ledger/events/{trialseq}/receipt` gives the receipt.
+#[utoipa::path(
+    tag = "Access", security(("bearer" = [])), params(Asked),
+    responses(
+        (status = 200, description = "Who had access", body = Grants),
+        (status = 400, description = "The time cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "Not for this role, or only for whoever reaches all trials", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+#[get("/v1/grants")]
+pub(super) async fn list(
+    principal: Principal,
+    identity: Data<Identity>,
+    asked: Query<Asked>,
+) -> Result<HttpResponse, Problem> {
+    if !principal.may(Permission::ReadAccess) || principal.trials.is_some() {
+        return Err(forbidden("Who has access is shown to administrators, IRBs and monitors of all trials."));
+    }
+    let at = match &asked.at {
+        None => Timestamp::from_micros(identity.parts.clock.now()),
+        Some(text) => text.parse().map_err(|_| {
+            Problem::new(ProblemKind::Malformed, "A time is written as 2026-01-02T15:04:05.000000Z.")
+        })?,
+    };
+    let identity: Arc<Identity> = identity.into_inner();
+    let grants = identity.grants_at(at).await.map_err(|error| of_store(&error))?;
+    Ok(HttpResponse::Ok().json(Grants { at: at.to_string(), grants }))
+}
+
+impl Identity {
+    /// Folds the grants of the whole record. It takes as long as `_ledger` is: administration, not trials.
+    async fn grants_at(&self, at: Timestamp) -> Result<Vec<Shown>, StoreError> {
+        let (trial, mut from) = (TrialId::ledger(), 0);
+        let mut grants: BTreeMap<StreamId, Shown> = BTreeMap::new();
+        loop {
+            let rows = self.parts.events.of_trial(&trial, from, PAGE_EVENTS).await?;
+            if rows.is_empty() {
+                break;
+            }
+            from += rows.len() as u64;
+            for row in rows.iter().filter(|row| row.stream.kind() == StreamKind::Grant) {
+                self.fold(&mut grants, row, at).await?;
+            }
+        }
+        let ended = |shown: &Shown| {
+            let end = shown.granted.expires.as_ref().and_then(|end| end.as_str().parse::<Timestamp>().ok());
+            end.is_some_and(|end| end <= at)
+        };
+        Ok(grants.into_values().filter(|shown| !ended(shown)).collect())
+    }
+
+    async fn fold(
+        &self,
+        grants: &mut BTreeMap<StreamId, Shown>,
+        row: &EventRow,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let header = row.checked_header()?;
+        if header.time > at {
+            return Ok(());
+        }
+        let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged(what.to_string());
+        let opened = body::open(&self.parts.vault, row, &header).await.map_err(|error| damaged(&error))?;
+        let Body::Readable { secret, data } = opened else {
+            return Err(StoreError::Damaged("the ledger's own events cannot be read any more".into()));
+        };
+        body::check(row, &header, &secret, &data)?;
+        let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
+        let event = Event::from_stored(&header.kind, version.unwrap_or_default(), data);
+        match event.map_err(|error| damaged(&error))? {
+            Event::RoleGranted(granted) => {
+                let shown = Shown {
+                    id: row.stream.uuid(),
+                    since: header.time.to_string(),
+                    trialseq: row.trialseq,
+                    granted,
+                };
+                grants.insert(row.stream, shown);
+            }
+            Event::RoleRevoked(_) => drop(grants.remove(&row.stream)),
+            _ => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! Logging in with a password, and taking up an invitation.
+
+use std::net::IpAddr;
+
+use trialseal_access::Token;
+use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_store::{AccountRow, InvitationRow};
+use zeroize::Zeroizing;
+
+use crate::Identity;
+use crate::accounts::login;
+use crate::failures::Failure;
+use crate::password::{MAX_BYTES, PasswordError};
+use crate::problems::of_store;
+
+/// What became of an attempt to log in.
+pub(crate) enum Login {
+    /// The cookie of the session.
+    In(Token),
+    /// Name or password is wrong; which of them, nobody is told.
+    Refused,
+    /// There were too many attempts; so many seconds to wait.
+    Wait(u32),
+}
+
+impl Identity {
+    /// Logs in by name and password. What cannot be a name or a password takes as long as what can.
+    pub(crate) async fn log_in(
+        &self,
+        name: &str,
+        password: Zeroizing<String>,
+        address: IpAddr,
+    ) -> Result<Login, Problem> {
+        let spelling = login(name);
+        let counted = spelling.as_deref().unwrap_or_default();
+        if let Err(seconds) = self.attempts.begin(counted, address, self.parts.clock.now()) {
+            self.failed(Failure::LockedOut);
+            return Ok(Login::Wait(seconds));
+        }
+        let account = match &spelling {
+            Some(name) => {
+                self.parts.accounts.account_of_login(name).await.map_err(|error| of_store(&error))?
+            }
+            None => None,
+        };
+        let account = account.filter(|account| !account.disabled && account.password.is_some());
+        let stored = account.as_ref().and_then(|account| account.password.as_deref());
+        let password = if password.len() <= MAX_BYTES { password } else { Zeroizing::default() };
+        let checked = self.passwords.check(password, stored, self.parts.ids.as_ref()).await;
+        let checked = checked.map_err(|error| of_password(&error))?;
+        let Some(account) = account else {
+            self.failed(Failure::Unknown);
+            return Ok(Login::Refused);
+        };
+        if !checked.fits {
+            self.failed(Failure::Password(&account.actor));
+            return Ok(Login::Refused);
+        }
+        self.attempts.succeeded(counted, address);
+        self.renew(&account, checked.renewed).await;
+        let cookie = self.begin_session(&account).await?;
+        metrics::counter!("trialseal_logins_total", "means" => "password").increment(1);
+        Ok(Login::In(cookie))
+    }
+
+    /// Replaces a hash of other parameters; where that fails, the next login tries again.
+    async fn renew(&self, account: &AccountRow, renewed: Option<String>) {
+        let (Some(old), Some(new)) = (&account.password, renewed) else { return };
+        if let Err(error) = self.parts.accounts.change_password(account.id, old, &new).await {
+            tracing::warn!(%error, "identity.password.renew");
+        }
+    }
+
+    /// The account that a link invites to, and the invitation; `None` where the link is not known or its time is over.
+    pub(crate) async fn invited(&self, secret: &str) -> Result<Option<(AccountRow, InvitationRow)>, Problem> {
+        let Ok(secret) = Token::parse(secret) else { return Ok(None) };
+        let accounts = &self.parts.accounts;
+        let found = accounts.invitation(&secret.hash()).await.map_err(|error| of_store(&error))?;
+        let Some(invitation) = found.filter(|found| found.expires > self.parts.clock.now()) else {
+            return Ok(None);
+        };
+        let account = accounts.account(invitation.account).await.map_err(|error| of_store(&error))?;
+        Ok(account.filter(|account| !account.disabled).map(|account| (account, invitation)))
+    }
+
+    /// Takes an invitation up with a password whose strength was looked at; `false` where somebody was faster.
+    pub(crate) async fn choose_password(
+        &self,
+        (account, invitation): (AccountRow, InvitationRow),
+        password: Zeroizing<String>,
+    ) -> Result<bool, Problem> {
+        let hash = self.passwords.hash(password, self.parts.ids.as_ref()).await;
+        let hash = hash.map_err(|error| of_password(&error))?;
+        self.introduce_account(&account).await?;
+        self.parts.accounts.take_up(&invitation, &hash).await.map_err(|error| of_store(&error))
+    }
+}
+
+fn of_password(error: &PasswordError) -> Problem {
+    match error {
+        PasswordError::Busy => Problem::new(ProblemKind::Busy, "Too many people log in at the moment.")
+            .with_retry_after_seconds(5),
+        PasswordError::Failed => Problem::internal(error),
+    }
+}

@@ -1,0 +1,200 @@
+//! Accounts of people, invitations and sessions.
+
+use async_trait::async_trait;
+use sqlx::{query, query_as};
+use trialseal_record::ids::TrialId;
+use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, SessionRow, StoreError, columns};
+use uuid::Uuid;
+
+use crate::PostgresStore;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+#[async_trait]
+impl Accounts for PostgresStore {
+    async fn add_account(&self, account: &AccountRow) -> Result<bool> {
+        let (issuer, subject) = account.subject.clone().unzip();
+        let add = query(
+            "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+        )
+        .bind(self.ledger)
+        .bind(account.id)
+        .bind(account.login.as_deref())
+        .bind(issuer)
+        .bind(subject)
+        .bind(account.actor.as_str())
+        .bind(account.role.as_str())
+        .bind(account.organisation.as_str())
+        .bind(columns::trials_column(account.trials.as_deref()))
+        .bind(account.password.as_deref())
+        .bind(account.disabled)
+        .bind(account.known.number());
+        Ok(self.execute(add).await? > 0)
+    }
+
+    async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
+        let row = query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = $1 AND id = $2",
+        )
+        .bind(self.ledger)
+        .bind(id);
+        self.optional(row).await?.map(columns::account).transpose()
+    }
+
+    async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
+        let row = query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = $1 AND login = $2",
+        )
+        .bind(self.ledger)
+        .bind(login);
+        self.optional(row).await?.map(columns::account).transpose()
+    }
+
+    async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
+        let row = query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = $1 AND issuer = $2 AND subject = $3",
+        )
+        .bind(self.ledger)
+        .bind(issuer)
+        .bind(subject);
+        self.optional(row).await?.map(columns::account).transpose()
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountRow>> {
+        let rows = query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = $1 ORDER BY id",
+        )
+        .bind(self.ledger);
+        self.all(rows).await?.into_iter().map(columns::account).collect()
+    }
+
+    async fn move_account(
+        &self,
+        id: Uuid,
+        role: &str,
+        organisation: &str,
+        trials: Option<&[TrialId]>,
+    ) -> Result<()> {
+        let change = query(
+            "UPDATE account SET role = $3, organisation = $4, trials = $5 WHERE ledger = $1 AND id = $2",
+        )
+        .bind(self.ledger)
+        .bind(id)
+        .bind(role)
+        .bind(organisation)
+        .bind(columns::trials_column(trials));
+        self.execute(change).await.map(|_| ())
+    }
+
+    async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool> {
+        let change =
+            query("UPDATE account SET password = $4 WHERE ledger = $1 AND id = $2 AND password = $3")
+                .bind(self.ledger)
+                .bind(id)
+                .bind(old)
+                .bind(new);
+        Ok(self.execute(change).await? > 0)
+    }
+
+    async fn disable_account(&self, id: Uuid) -> Result<bool> {
+        // One statement, and so one transaction.
+        let disable = query(
+            "WITH s AS (DELETE FROM session WHERE ledger = $1 AND account = $2),
+                  i AS (DELETE FROM invitation WHERE ledger = $1 AND account = $2)
+             UPDATE account SET disabled = TRUE WHERE ledger = $1 AND id = $2",
+        )
+        .bind(self.ledger)
+        .bind(id);
+        Ok(self.execute(disable).await? > 0)
+    }
+
+    async fn note_account(&self, id: Uuid, known: Known) -> Result<()> {
+        let note = query("UPDATE account SET known = greatest(known, $3) WHERE ledger = $1 AND id = $2")
+            .bind(self.ledger)
+            .bind(id)
+            .bind(known.number());
+        self.execute(note).await.map(|_| ())
+    }
+
+    async fn invite(&self, invitation: &InvitationRow) -> Result<()> {
+        let invite = query(
+            "INSERT INTO invitation (ledger, account, hash, expires) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (ledger, account) DO UPDATE SET hash = excluded.hash, expires = excluded.expires",
+        )
+        .bind(self.ledger)
+        .bind(invitation.account)
+        .bind(invitation.hash.as_slice())
+        .bind(invitation.expires);
+        self.execute(invite).await.map(|_| ())
+    }
+
+    async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<InvitationRow>> {
+        let row = query_as("SELECT hash, account, expires FROM invitation WHERE ledger = $1 AND hash = $2")
+            .bind(self.ledger)
+            .bind(hash.as_slice());
+        self.optional(row).await?.map(columns::invitation).transpose()
+    }
+
+    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool> {
+        // One statement: of two that come at once, one finds the invitation gone.
+        let take = query(
+            "WITH taken AS (DELETE FROM invitation WHERE ledger = $1 AND hash = $2 RETURNING account),
+                  ended AS (DELETE FROM session WHERE ledger = $1 AND account IN (SELECT account FROM taken))
+             UPDATE account SET password = $3 WHERE ledger = $1 AND id IN (SELECT account FROM taken)",
+        )
+        .bind(self.ledger)
+        .bind(invitation.hash.as_slice())
+        .bind(password);
+        Ok(self.execute(take).await? > 0)
+    }
+
+    async fn begin_session(&self, session: &SessionRow) -> Result<()> {
+        let begin =
+            query("INSERT INTO session (ledger, hash, account, seen, expires) VALUES ($1, $2, $3, $4, $5)")
+                .bind(self.ledger)
+                .bind(session.hash.as_slice())
+                .bind(session.account)
+                .bind(session.seen)
+                .bind(session.expires);
+        self.execute(begin).await.map(|_| ())
+    }
+
+    async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
+        let row =
+            query_as("SELECT hash, account, seen, expires FROM session WHERE ledger = $1 AND hash = $2")
+                .bind(self.ledger)
+                .bind(hash.as_slice());
+        self.optional(row).await?.map(columns::session).transpose()
+    }
+
+    async fn see_session(&self, hash: &[u8; 32], seen: i64) -> Result<()> {
+        let see = query("UPDATE session SET seen = greatest(seen, $3) WHERE ledger = $1 AND hash = $2")
+            .bind(self.ledger)
+            .bind(hash.as_slice())
+            .bind(seen);
+        self.execute(see).await.map(|_| ())
+    }
+
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
+        let end = query("DELETE FROM session WHERE ledger = $1 AND hash = $2")
+            .bind(self.ledger)
+            .bind(hash.as_slice());
+        self.execute(end).await.map(|_| ())
+    }
+
+    async fn end_outdated(&self, now: i64, idle_since: i64) -> Result<()> {
+        let end = query(
+            "WITH i AS (DELETE FROM invitation WHERE ledger = $1 AND expires <= $2)
+             DELETE FROM session WHERE ledger = $1 AND (expires <= $2 OR seen < $3)",
+        )
+        .bind(self.ledger)
+        .bind(now)
+        .bind(idle_since);
+        self.execute(end).await.map(|_| ())
+    }
+}

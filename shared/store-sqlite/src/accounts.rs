@@ -1,0 +1,261 @@
+//! Accounts of people, invitations and sessions.
+
+use async_trait::async_trait;
+use trialseal_record::ids::TrialId;
+use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, SessionRow, StoreError, columns};
+use uuid::Uuid;
+
+use crate::SqliteStore;
+use crate::error::failed;
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+#[async_trait]
+impl Accounts for SqliteStore {
+    async fn add_account(&self, account: &AccountRow) -> Result<bool> {
+        let (issuer, subject) = account.subject.clone().unzip();
+        let added = sqlx::query(
+            "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
+        )
+        .bind(self.ledger)
+        .bind(account.id)
+        .bind(account.login.as_deref())
+        .bind(issuer)
+        .bind(subject)
+        .bind(account.actor.as_str())
+        .bind(account.role.as_str())
+        .bind(account.organisation.as_str())
+        .bind(columns::trials_column(account.trials.as_deref()))
+        .bind(account.password.as_deref())
+        .bind(account.disabled)
+        .bind(account.known.number())
+        .execute(&self.writer)
+        .await;
+        Ok(added.map_err(failed)?.rows_affected() > 0)
+    }
+
+    async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
+        let row = sqlx::query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = ?1 AND id = ?2",
+        )
+        .bind(self.ledger)
+        .bind(id)
+        .fetch_optional(&self.readers)
+        .await;
+        row.map_err(failed)?.map(columns::account).transpose()
+    }
+
+    async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
+        let row = sqlx::query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = ?1 AND login = ?2",
+        )
+        .bind(self.ledger)
+        .bind(login)
+        .fetch_optional(&self.readers)
+        .await;
+        row.map_err(failed)?.map(columns::account).transpose()
+    }
+
+    async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
+        let row = sqlx::query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = ?1 AND issuer = ?2 AND subject = ?3",
+        )
+        .bind(self.ledger)
+        .bind(issuer)
+        .bind(subject)
+        .fetch_optional(&self.readers)
+        .await;
+        row.map_err(failed)?.map(columns::account).transpose()
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountRow>> {
+        let rows = sqlx::query_as(
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+             FROM account WHERE ledger = ?1 ORDER BY id",
+        )
+        .bind(self.ledger)
+        .fetch_all(&self.readers)
+        .await;
+        rows.map_err(failed)?.into_iter().map(columns::account).collect()
+    }
+
+    async fn move_account(
+        &self,
+        id: Uuid,
+        role: &str,
+        organisation: &str,
+        trials: Option<&[TrialId]>,
+    ) -> Result<()> {
+        sqlx::query(
+            "UPDATE account SET role = ?3, organisation = ?4, trials = ?5 WHERE ledger = ?1 AND id = ?2",
+        )
+        .bind(self.ledger)
+        .bind(id)
+        .bind(role)
+        .bind(organisation)
+        .bind(columns::trials_column(trials))
+        .execute(&self.writer)
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool> {
+        let changed =
+            sqlx::query("UPDATE account SET password = ?4 WHERE ledger = ?1 AND id = ?2 AND password = ?3")
+                .bind(self.ledger)
+                .bind(id)
+                .bind(old)
+                .bind(new)
+                .execute(&self.writer)
+                .await;
+        Ok(changed.map_err(failed)?.rows_affected() > 0)
+    }
+
+    async fn disable_account(&self, id: Uuid) -> Result<bool> {
+        let mut tx = self.writer.begin().await.map_err(failed)?;
+        let disabled = sqlx::query("UPDATE account SET disabled = TRUE WHERE ledger = ?1 AND id = ?2")
+            .bind(self.ledger)
+            .bind(id)
+            .execute(&mut *tx)
+            .await;
+        let disabled = disabled.map_err(failed)?.rows_affected() > 0;
+        for end in [
+            "DELETE FROM session WHERE ledger = ?1 AND account = ?2",
+            "DELETE FROM invitation WHERE ledger = ?1 AND account = ?2",
+        ] {
+            sqlx::query(end).bind(self.ledger).bind(id).execute(&mut *tx).await.map_err(failed)?;
+        }
+        tx.commit().await.map_err(failed)?;
+        Ok(disabled)
+    }
+
+    async fn note_account(&self, id: Uuid, known: Known) -> Result<()> {
+        sqlx::query("UPDATE account SET known = max(known, ?3) WHERE ledger = ?1 AND id = ?2")
+            .bind(self.ledger)
+            .bind(id)
+            .bind(known.number())
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn invite(&self, invitation: &InvitationRow) -> Result<()> {
+        sqlx::query(
+            "INSERT INTO invitation (ledger, account, hash, expires) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (ledger, account) DO UPDATE SET hash = excluded.hash, expires = excluded.expires",
+        )
+        .bind(self.ledger)
+        .bind(invitation.account)
+        .bind(invitation.hash.as_slice())
+        .bind(invitation.expires)
+        .execute(&self.writer)
+        .await
+        .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<InvitationRow>> {
+        let row =
+            sqlx::query_as("SELECT hash, account, expires FROM invitation WHERE ledger = ?1 AND hash = ?2")
+                .bind(self.ledger)
+                .bind(hash.as_slice())
+                .fetch_optional(&self.readers)
+                .await;
+        row.map_err(failed)?.map(columns::invitation).transpose()
+    }
+
+    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool> {
+        let mut tx = self.writer.begin().await.map_err(failed)?;
+        let taken = sqlx::query("DELETE FROM invitation WHERE ledger = ?1 AND hash = ?2")
+            .bind(self.ledger)
+            .bind(invitation.hash.as_slice())
+            .execute(&mut *tx)
+            .await;
+        if taken.map_err(failed)?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query("UPDATE account SET password = ?3 WHERE ledger = ?1 AND id = ?2")
+            .bind(self.ledger)
+            .bind(invitation.account)
+            .bind(password)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        sqlx::query("DELETE FROM session WHERE ledger = ?1 AND account = ?2")
+            .bind(self.ledger)
+            .bind(invitation.account)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)?;
+        Ok(true)
+    }
+
+    async fn begin_session(&self, session: &SessionRow) -> Result<()> {
+        sqlx::query("INSERT INTO session (ledger, hash, account, seen, expires) VALUES (?1, ?2, ?3, ?4, ?5)")
+            .bind(self.ledger)
+            .bind(session.hash.as_slice())
+            .bind(session.account)
+            .bind(session.seen)
+            .bind(session.expires)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
+        let row = sqlx::query_as(
+            "SELECT hash, account, seen, expires FROM session WHERE ledger = ?1 AND hash = ?2",
+        )
+        .bind(self.ledger)
+        .bind(hash.as_slice())
+        .fetch_optional(&self.readers)
+        .await;
+        row.map_err(failed)?.map(columns::session).transpose()
+    }
+
+    async fn see_session(&self, hash: &[u8; 32], seen: i64) -> Result<()> {
+        sqlx::query("UPDATE session SET seen = max(seen, ?3) WHERE ledger = ?1 AND hash = ?2")
+            .bind(self.ledger)
+            .bind(hash.as_slice())
+            .bind(seen)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
+        sqlx::query("DELETE FROM session WHERE ledger = ?1 AND hash = ?2")
+            .bind(self.ledger)
+            .bind(hash.as_slice())
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn end_outdated(&self, now: i64, idle_since: i64) -> Result<()> {
+        sqlx::query("DELETE FROM session WHERE ledger = ?1 AND (expires <= ?2 OR seen < ?3)")
+            .bind(self.ledger)
+            .bind(now)
+            .bind(idle_since)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        sqlx::query("DELETE FROM invitation WHERE ledger = ?1 AND expires <= ?2")
+            .bind(self.ledger)
+            .bind(now)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! Accounts, invitations and sessions.
+
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::fixture::{bytes, trial};
+use crate::Store;
+use crate::rows::{AccountRow, InvitationRow, Known, SessionRow};
+
+fn account(number: u128, login: Option<&str>, subject: Option<(&str, &str)>) -> AccountRow {
+    AccountRow {
+        id: Uuid::from_u128(number),
+        login: login.map(str::to_owned),
+        subject: subject.map(|(issuer, subject)| (issuer.to_owned(), subject.to_owned())),
+        actor: format!("person-{number}"),
+        role: "monitor".into(),
+        organisation: "Zürich".into(),
+        trials: Some(vec![trial("T"), trial("U.1")]),
+        password: None,
+        disabled: false,
+        known: Known::Not,
+    }
+}
+
+/// An account is found by id, login name and subject; none takes what another has; each change changes that alone.
+pub async fn accounts_have_one_name_and_one_subject(store: Arc<dyn Store>) {
+    let one = account(1, Some("one"), None);
+    let two = AccountRow { trials: None, ..account(2, None, Some(("https://a", "s"))) };
+    assert!(store.add_account(&one).await.unwrap() && store.add_account(&two).await.unwrap());
+    for taken in [
+        account(3, Some("one"), None),
+        account(3, None, Some(("https://a", "s"))),
+        account(1, Some("other"), None),
+    ] {
+        assert!(!store.add_account(&taken).await.unwrap());
+    }
+    let three = account(3, None, Some(("https://b", "s")));
+    assert!(store.add_account(&three).await.unwrap());
+    assert_eq!(store.accounts().await.unwrap(), [one.clone(), two.clone(), three.clone()]);
+    assert_eq!(store.account(two.id).await.unwrap(), Some(two.clone()));
+    assert_eq!(store.account_of_login("one").await.unwrap(), Some(one.clone()));
+    assert_eq!(store.account_of_login("two").await.unwrap(), None);
+    assert_eq!(store.account_of_subject("https://b", "s").await.unwrap(), Some(three.clone()));
+
+    store.move_account(three.id, "admin", "Bern", None).await.unwrap();
+    let moved =
+        AccountRow { role: "admin".into(), organisation: "Bern".into(), trials: None, ..three.clone() };
+    assert_eq!(store.account(three.id).await.unwrap(), Some(moved));
+    store.note_account(one.id, Known::Granted).await.unwrap();
+    store.note_account(one.id, Known::Not).await.unwrap();
+    assert!(!store.change_password(one.id, "", "new").await.unwrap());
+    assert!(store.disable_account(one.id).await.unwrap());
+    assert!(!store.disable_account(Uuid::from_u128(9)).await.unwrap());
+    let disabled = AccountRow { disabled: true, known: Known::Granted, ..one.clone() };
+    assert_eq!(store.account(one.id).await.unwrap(), Some(disabled));
+}
+
+/// The newest invitation of an account counts, and counts once; it sets the password and ends the sessions.
+pub async fn an_invitation_is_taken_up_once(store: Arc<dyn Store>) {
+    let one = account(1, Some("one"), None);
+    store.add_account(&one).await.unwrap();
+    let invitation = |number| InvitationRow { hash: bytes(number), account: one.id, expires: 50 };
+    store.invite(&invitation(1)).await.unwrap();
+    store.invite(&invitation(2)).await.unwrap();
+    assert_eq!(store.invitation(&bytes(1)).await.unwrap(), None);
+    assert_eq!(store.invitation(&bytes(2)).await.unwrap(), Some(invitation(2)));
+    let session = SessionRow { hash: bytes(7), account: one.id, seen: 1, expires: 100 };
+    store.begin_session(&session).await.unwrap();
+    assert!(!store.take_up(&invitation(1), "wrong").await.unwrap());
+    assert_eq!(store.session(&bytes(7)).await.unwrap(), Some(session));
+
+    let takes: Vec<_> = (0..4)
+        .map(|_| {
+            let (store, invitation) = (Arc::clone(&store), invitation(2));
+            tokio::spawn(async move { store.take_up(&invitation, "hash-1").await.unwrap() })
+        })
+        .collect();
+    let mut taken = 0;
+    for take in takes {
+        taken += usize::from(take.await.unwrap());
+    }
+    assert_eq!(taken, 1);
+    assert_eq!(store.session(&bytes(7)).await.unwrap(), None);
+    assert_eq!(store.account(one.id).await.unwrap().unwrap().password.as_deref(), Some("hash-1"));
+    assert!(store.change_password(one.id, "hash-1", "hash-2").await.unwrap());
+    assert!(!store.change_password(one.id, "hash-1", "hash-3").await.unwrap());
+    assert_eq!(store.account(one.id).await.unwrap().unwrap().password.as_deref(), Some("hash-2"));
+}
+
+/// A session ends by itself, by somebody's doing, and with its account.
+pub async fn sessions_end(store: Arc<dyn Store>) {
+    for number in 1..=2 {
+        store.add_account(&account(number, Some(&format!("login-{number}")), None)).await.unwrap();
+    }
+    let session = |number, account, seen, expires| SessionRow {
+        hash: bytes(number),
+        account: Uuid::from_u128(account),
+        seen,
+        expires,
+    };
+    let (idle, over, ended, kept, disabled) = (
+        session(1, 1, 10, 100),
+        session(2, 1, 50, 60),
+        session(3, 1, 50, 100),
+        session(4, 1, 10, 100),
+        session(5, 2, 50, 100),
+    );
+    for row in [&idle, &over, &ended, &kept, &disabled] {
+        store.begin_session(row).await.unwrap();
+    }
+    store.invite(&InvitationRow { hash: bytes(1), account: Uuid::from_u128(1), expires: 60 }).await.unwrap();
+    store.see_session(&kept.hash, 55).await.unwrap();
+    store.see_session(&kept.hash, 20).await.unwrap();
+    store.end_session(&ended.hash).await.unwrap();
+    store.disable_account(Uuid::from_u128(2)).await.unwrap();
+    store.end_outdated(60, 50).await.unwrap();
+    for row in [&idle, &over, &ended, &disabled] {
+        assert_eq!(store.session(&row.hash).await.unwrap(), None);
+    }
+    assert_eq!(store.session(&kept.hash).await.unwrap(), Some(SessionRow { seen: 55, ..kept }));
+    assert_eq!(store.invitation(&bytes(1)).await.unwrap(), None);
+}
