@@ -18,6 +18,7 @@
     reason = "a harness fails a test by panicking"
 )]
 
+mod browser;
 mod client;
 mod cluster;
 mod database;
@@ -30,6 +31,7 @@ mod load;
 mod monitor;
 mod pilot;
 mod programs;
+mod provider;
 mod proxy;
 mod record;
 mod rng;
@@ -38,6 +40,7 @@ mod trial;
 mod verifier;
 mod witness;
 
+pub use browser::{Browser, Page};
 pub use client::{Answer, Client};
 pub use cluster::Cluster;
 pub use database::{Database, Engine, Session};
@@ -50,6 +53,7 @@ pub use load::{Load, assert_kept, assert_sound, under_load};
 pub use monitor::{Monitor, Pass};
 pub use pilot::pilot_data;
 pub use programs::{other, program};
+pub use provider::Provider;
 pub use proxy::{Action, Fault, Moment, Proxy, Step};
 pub use record::{events_from, events_of, read_models, wait_for_import, whole_record_from};
 pub use rng::{Rng, seed};
