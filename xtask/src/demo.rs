@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 
 use crate::progress;
-use crate::service::{self, Launch, Materials, Role, Service, Tokens, Verdict, Verifier, Witnesses};
+use crate::service::{self, Account, Launch, Materials, Role, Service, Tokens, Verdict, Verifier, Witnesses};
 use submit::Recorded;
 use summary::Summary;
 
@@ -88,6 +88,8 @@ fn demonstrate(service: &Service, folder: &Path, started: Instant) -> Result<Sum
     let tokens_path = folder.join("tokens.json");
     let tokens = Tokens::open_or_create(&tokens_path, service)?;
     let address = service.address();
+    let account_path = folder.join("account.json");
+    Account::open_or_create(&account_path, &tokens.client(Role::Admin, &address))?;
     let recorded = Recorded::open_or_submit(&folder.join("recorded.json"), &tokens, &address)?;
 
     progress::begin("Waiting for the seal");
@@ -108,6 +110,7 @@ fn demonstrate(service: &Service, folder: &Path, started: Instant) -> Result<Sum
         took: started.elapsed(),
         address,
         tokens_path,
+        account_path,
         folder: folder.to_path_buf(),
     })
 }

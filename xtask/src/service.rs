@@ -1,5 +1,6 @@
-//! A running service as anybody sees it from outside: its process, its tokens, its API, its exports, and the verifier.
+//! A running service as anybody sees it from outside: its process, its tokens and account, its API, its exports, and the verifier.
 
+mod account;
 mod child;
 mod client;
 mod export;
@@ -7,6 +8,7 @@ mod tokens;
 mod verifier;
 mod witness;
 
+pub(crate) use account::{Account, LOGIN};
 pub(crate) use child::{Launch, Service, free_port};
 pub(crate) use client::Client;
 pub(crate) use export::{Head, Materials, export, head_of};

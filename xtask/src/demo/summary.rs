@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::plan::{PARTICIPANTS, TRIAL};
-use crate::service::{Head, Verdict};
+use crate::service::{Head, LOGIN, Verdict};
 
 /// What was done, and what it shows.
 pub(super) struct Summary {
@@ -15,6 +15,7 @@ pub(super) struct Summary {
     pub(super) took: Duration,
     pub(super) address: String,
     pub(super) tokens_path: PathBuf,
+    pub(super) account_path: PathBuf,
     pub(super) folder: PathBuf,
 }
 
@@ -72,6 +73,12 @@ impl fmt::Display for Summary {
         f.write_str(if witnesses.is_empty() { UNWITNESSED } else { WITNESSED })?;
         writeln!(f, "  Files       {}", self.folder.display())?;
         writeln!(f, "  Tokens      {} (one a role; keep them to yourself)", self.tokens_path.display())?;
+        writeln!(
+            f,
+            "  Log in      {}/login as {LOGIN}, with the password in {}",
+            self.address,
+            self.account_path.display()
+        )?;
         writeln!(f, "  Open        {}/", self.address)
     }
 }
@@ -108,6 +115,7 @@ mod tests {
             verdicts: vec![Verdict { what: "dataset.zip".into(), code: Some(code), words: "line 7".into() }],
             took: Duration::from_secs(12),
             address: "http://127.0.0.1:8480".into(),
+            account_path: "var/demo/account.json".into(),
             tokens_path: "var/demo/tokens.json".into(),
             folder: "var/demo".into(),
         }

@@ -142,6 +142,14 @@ impl Client {
         self.send(path, key, file, false)?.accepted(&format!("POST {path}"))
     }
 
+    /// Sends a form, as a page of the service does.
+    pub(crate) fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Result<()> {
+        let request = self.agent.post(self.url(path)).header("Origin", &self.address);
+        let request = request.config().timeout_global(Some(REQUEST_WITHIN)).build();
+        let response = request.send_form(fields.iter().copied());
+        Answer::read(response.context("the form got no answer")?)?.accepted("the form").map(|_| ())
+    }
+
     fn send(&self, path: &str, key: &str, body: impl AsSendBody, is_quick: bool) -> Result<Answer> {
         let mut request = self
             .agent
