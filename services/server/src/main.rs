@@ -285,6 +285,7 @@ async fn doctor(place: &Place) -> Result<ExitCode> {
     for name in unknown_in_process() {
         println!("\n{name} is set, but there is no such setting");
     }
+    roles::provider_config(&settings)?;
     if !Ledger::exists(&settings) {
         println!("\nno ledger in {} yet: serve makes one", settings.dir.display());
         return Ok(ExitCode::SUCCESS);

@@ -114,6 +114,16 @@ async fn serve_elected(
     Ok(roles.finish(settings.shutdown).await?)
 }
 
+/// What is said of an OpenID Connect provider, where anything is.
+pub(crate) fn provider_config(settings: &Settings) -> Result<Option<OidcConfig>> {
+    let read = |file: &PathBuf| {
+        let config = fs::read_to_string(file).map_err(anyhow::Error::from);
+        let config = config.and_then(|text| Ok(OidcConfig::read(&text)?));
+        config.with_context(|| format!("the provider in {} cannot be used", file.display()))
+    };
+    settings.oidc_file.as_ref().map(read).transpose()
+}
+
 fn identity(
     ledger: &Ledger,
     settings: &Settings,
@@ -121,12 +131,7 @@ fn identity(
     ids: &Arc<dyn Ids>,
     writer: Writer,
 ) -> Result<Identity> {
-    let read = |file: &PathBuf| {
-        let config = fs::read_to_string(file).map_err(anyhow::Error::from);
-        let config = config.and_then(|text| Ok(OidcConfig::read(&text)?));
-        config.with_context(|| format!("the provider in {} cannot be used", file.display()))
-    };
-    let config = settings.oidc_file.as_ref().map(read).transpose()?;
+    let config = provider_config(settings)?;
     Ok(Identity::new(IdentityParts {
         tokens: ledger.store.clone(),
         accounts: ledger.store.clone(),

@@ -47,6 +47,10 @@ pub fn page(title: &str, origin: &str, main: &str) -> HttpResponse {
     page_of(StatusCode::OK, title, origin, main)
 }
 
+/// Marks an answer that is a page, whatever its status: a response extension.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IsPage;
+
 /// As [`page`], with another status than 200.
 pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> HttpResponse {
     let (title, origin) = (escape(title), escape(origin));
@@ -62,11 +66,13 @@ pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> Htt
          <main id=\"main\" class=\"wide\">{main}</main>\
          <footer><div class=\"wide\">Ledger <code>{origin}</code></div></footer></body></html>\n"
     );
-    HttpResponse::build(status)
+    let mut response = HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
         .insert_header((CONTENT_SECURITY_POLICY, POLICY))
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(html)
+        .body(html);
+    response.extensions_mut().insert(IsPage);
+    response
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 
+use crate::html::IsPage;
 use crate::problem::{CONTENT, Problem, ProblemKind};
 
 pub use head::head_as_get;
@@ -81,7 +82,8 @@ pub(crate) fn secure(answer: &mut HttpResponse) {
 }
 
 /// Middleware: an error in any form but a [`Problem`] (a plain 405 of the router, a text of a library) goes out as the
-/// problem that its status says, so that no internals do. Headers that the answer had are kept.
+/// problem that its status says, so that no internals do. Headers that the answer had are kept. Pages for people go out as
+/// they are.
 pub async fn only_problems(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
@@ -89,7 +91,8 @@ pub async fn only_problems(
     let response = next.call(request).await?.map_into_boxed_body();
     let status = response.status();
     let is_problem = response.headers().get(CONTENT_TYPE).is_some_and(|content| content == CONTENT);
-    if is_problem || !(status.is_client_error() || status.is_server_error()) {
+    let is_page = response.response().extensions().get::<IsPage>().is_some();
+    if is_problem || is_page || !(status.is_client_error() || status.is_server_error()) {
         return Ok(response);
     }
     if let Some(error) = response.response().error() {

@@ -51,10 +51,11 @@ pub(super) async fn take_up(
 
 /// The address is not repeated: the form goes back to where it came from.
 fn form(identity: &Identity, login: &str, said: &str) -> HttpResponse {
-    let said = if said.is_empty() {
-        String::new()
+    let (status, said) = if said.is_empty() {
+        (StatusCode::OK, String::new())
     } else {
-        format!("<p class=\"state warn\" role=\"alert\">{}</p>", escape(said))
+        let said = format!("<p class=\"state warn\" role=\"alert\">{}</p>", escape(said));
+        (StatusCode::UNPROCESSABLE_ENTITY, said)
     };
     let main = format!(
         "<h1>Choose a password</h1>{said}<p>For the account <strong>{}</strong>. At least 12 characters; a few words \
@@ -67,11 +68,11 @@ fn form(identity: &Identity, login: &str, said: &str) -> HttpResponse {
          <button>Set password</button></form>",
         escape(login)
     );
-    page_of(StatusCode::OK, "Choose a password", identity.parts.events.origin(), &main)
+    page_of(status, "Choose a password", identity.parts.events.origin(), &main)
 }
 
 fn over(identity: &Identity) -> HttpResponse {
     let main = "<h1>This link does not work</h1><p class=\"state warn\">It is not known, was used before, or its time is \
                 over. Ask an administrator for another one.</p>";
-    page_of(StatusCode::OK, "Link", identity.parts.events.origin(), main)
+    page_of(StatusCode::NOT_FOUND, "Link", identity.parts.events.origin(), main)
 }

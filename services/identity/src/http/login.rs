@@ -42,10 +42,10 @@ pub(super) async fn log_in(
                 .map_err(|error| Problem::internal(&error))?;
             Ok(response)
         }
-        Login::Refused => Ok(identity.login_page(StatusCode::OK, "Name or password is wrong.")),
+        Login::Refused => Ok(identity.login_page(StatusCode::UNAUTHORIZED, "Name or password is wrong.")),
         Login::Wait(seconds) => {
             let said = format!("There were too many attempts. Try again in {seconds} seconds.");
-            let mut response = identity.login_page(StatusCode::OK, &said);
+            let mut response = identity.login_page(StatusCode::TOO_MANY_REQUESTS, &said);
             response.headers_mut().insert(RETRY_AFTER, seconds.into());
             Ok(response)
         }

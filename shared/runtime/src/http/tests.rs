@@ -44,6 +44,10 @@ async fn broken(_: web::Data<Vec<u8>>) -> impl Responder {
     "never"
 }
 
+async fn refused_page() -> HttpResponse {
+    crate::html::page_of(actix_web::http::StatusCode::FORBIDDEN, "Refused", "ledger", "<p>No</p>")
+}
+
 async fn teapot() -> HttpResponse {
     HttpResponse::ImATeapot().insert_header(("x-kept", "yes")).body("panicked at src/secret.rs")
 }
@@ -99,6 +103,7 @@ async fn ask(request: TestRequest) -> (u16, Value, actix_web::http::header::Head
             .route("/one/{id}", web::get().to(one))
             .route("/broken", web::get().to(broken))
             .route("/teapot", web::get().to(teapot))
+            .route("/refused", web::get().to(refused_page))
             .wrap(from_fn(only_problems))
             .wrap(from_fn(head_as_get))
             .wrap(security_headers()),
@@ -169,6 +174,15 @@ async fn internals_stay_inside_and_headers_are_kept() {
     assert_eq!(headers.get("x-kept").unwrap(), "yes");
     let (_, body, _) = ask(TestRequest::get().uri("/broken")).await;
     assert!(!body.to_string().contains("Vec") && !body.to_string().contains("App"), "{body}");
+}
+
+#[actix_web::test]
+async fn a_page_that_refuses_stays_a_page() {
+    let (status, _, headers) = ask(TestRequest::get().uri("/refused")).await;
+    assert_eq!(
+        (status, headers.get("content-type").unwrap().to_str().unwrap()),
+        (403, "text/html; charset=utf-8")
+    );
 }
 
 #[actix_web::test]
