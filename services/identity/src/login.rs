@@ -47,7 +47,7 @@ impl Identity {
         let stored = account.as_ref().and_then(|account| account.password.as_deref());
         let password = if password.len() <= MAX_BYTES { password } else { Zeroizing::default() };
         let checked = self.passwords.check(password, stored, self.parts.ids.as_ref()).await;
-        let checked = checked.map_err(|error| of_password(&error))?;
+        let checked = checked.map_err(of_password)?;
         let Some(account) = account else {
             self.failed(Failure::Unknown);
             return Ok(Login::Refused);
@@ -90,16 +90,16 @@ impl Identity {
         password: Zeroizing<String>,
     ) -> Result<bool, Problem> {
         let hash = self.passwords.hash(password, self.parts.ids.as_ref()).await;
-        let hash = hash.map_err(|error| of_password(&error))?;
+        let hash = hash.map_err(of_password)?;
         self.introduce_account(&account).await?;
         self.parts.accounts.take_up(&invitation, &hash).await.map_err(|error| of_store(&error))
     }
 }
 
-fn of_password(error: &PasswordError) -> Problem {
+fn of_password(error: PasswordError) -> Problem {
     match error {
         PasswordError::Busy => Problem::new(ProblemKind::Busy, "Too many people log in at the moment.")
             .with_retry_after_seconds(5),
-        PasswordError::Failed => Problem::internal(error),
+        PasswordError::Failed => Problem::internal(&error),
     }
 }

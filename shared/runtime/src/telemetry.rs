@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::ParseError;
 
 use crate::settings::LogFormat;
@@ -48,8 +49,7 @@ pub enum TelemetryError {
 /// without their text, which may quote what was being worked on. `filter` is in the form of
 /// tracing-subscriber's `EnvFilter`, such as `info,sqlx=warn`.
 pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(EnvFilter::try_new(filter)?).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(lines(filter)?).with_writer(std::io::stderr);
     match format {
         LogFormat::Human => builder.try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -57,6 +57,16 @@ pub fn init(format: LogFormat, filter: &str) -> Result<(), TelemetryError> {
     .map_err(|_| TelemetryError::LogTwice)?;
     set_hook(Box::new(log_panic));
     install_metrics()
+}
+
+/// Which lines to write. What a library would write of every byte that it sends and receives, tokens and codes among them, is
+/// left out whatever `filter` says.
+fn lines(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    let lines = EnvFilter::try_new(filter)?;
+    if lines.max_level_hint().is_some_and(|most| most < LevelFilter::TRACE) {
+        return Ok(lines);
+    }
+    Ok(lines.add_directive("ureq_proto=debug".parse()?))
 }
 
 /// Says where a panic was. In a request, the span around the line names the request.

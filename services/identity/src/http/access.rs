@@ -225,7 +225,8 @@ fn end_form(form: &str, kind: &str, id: Uuid, button: &str) -> String {
 
 fn new_form(form: &str, to: &str, title: &str, account: bool) -> String {
     let roles = Role::ALL.into_iter().filter(|role| *role != Role::System);
-    let roles: String = roles.map(|role| format!("<option>{role}</option>")).collect();
+    let roles: Vec<_> = roles.map(|role| format!("<option>{role}</option>")).collect();
+    let roles = roles.concat();
     let field = |name: &str, label: &str, required: bool| {
         let required = if required { " required" } else { "" };
         format!(

@@ -166,17 +166,14 @@ impl Provider {
             ("code_verifier", &begun.verifier),
         ];
         let id = &self.config.client_id;
-        let authorization = match &self.config.client_secret {
-            // RFC 6749 section 2.3.1: each is encoded as in a form.
-            Some(secret) => {
-                let pair = Zeroizing::new(format!("{}:{}", escaped(id), escaped(secret)));
-                Some(Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes()))))
-            }
-            None => {
-                form.push(("client_id", id));
-                None
-            }
-        };
+        // RFC 6749 section 2.3.1: each is encoded as in a form.
+        let authorization = self.config.client_secret.as_ref().map(|secret| {
+            let pair = Zeroizing::new(format!("{}:{}", escaped(id), escaped(secret)));
+            Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
+        });
+        if authorization.is_none() {
+            form.push(("client_id", id));
+        }
         let form = Zeroizing::new(encode(&form));
         let unavailable = |error| NotVouched::from(trialseal_access::http::Unavailable(error));
         let door = &found.discovery.token_endpoint;

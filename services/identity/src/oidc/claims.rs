@@ -101,7 +101,7 @@ impl Provider {
             }
             Use::Access => {
                 // RFC 9068 section 2.1; many providers say JWT, or nothing.
-                let kind = kind.map(|kind| kind.to_ascii_lowercase());
+                let kind = kind.map(str::to_ascii_lowercase);
                 let kinds = [None, Some("at+jwt"), Some("application/at+jwt"), Some("jwt")];
                 if !kinds.contains(&kind.as_deref()) || claims.contains_key("nonce") {
                     return Err(Refused("it is no access token"));
