@@ -30,14 +30,13 @@ impl Account {
         if known.is_some_and(|account| account["hasPassword"] == true) && found.is_some() {
             return Ok(());
         }
-        let made = match known.and_then(|account| account["id"].as_str()) {
-            Some(id) => administrator.post(&format!("/v1/accounts/{id}/invitations"), "demo", &json!({}))?,
-            None => {
-                let new = json!({
-                    "login": LOGIN, "role": "monitor", "organisation": "Demo Monitoring", "actor": "demo-newcomer",
-                });
-                administrator.post("/v1/accounts", "demo", &new)?
-            }
+        let made = if let Some(id) = known.and_then(|account| account["id"].as_str()) {
+            administrator.post(&format!("/v1/accounts/{id}/invitations"), "demo", &json!({}))?
+        } else {
+            let new = json!({
+                "login": LOGIN, "role": "monitor", "organisation": "Demo Monitoring", "actor": "demo-newcomer",
+            });
+            administrator.post("/v1/accounts", "demo", &new)?
         };
         let made = made.json()?;
         let link = made["link"].as_str().context("the service gave no link to choose a password by")?;
@@ -61,5 +60,5 @@ impl Account {
 fn random() -> Result<String> {
     let mut bytes = [0; 12];
     File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut bytes)).context("no randomness")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
 }
