@@ -1,17 +1,14 @@
 //! The record of grants: `role.granted` and `role.revoked`, each grant a stream of its own in `_ledger`.
 
-use std::collections::BTreeMap;
-
 use trialseal_access::Principal;
 use trialseal_record::event::{Event, RoleGranted, RoleRevoked};
 use trialseal_record::text::Text;
 use trialseal_record::values::AccessMeans;
-use trialseal_record::{Role, Scope, StreamId, TrialId};
-use trialseal_seal::canonical;
-use trialseal_seal::data::{Secret, dataroot};
-use trialseal_seal::event::Attribute;
+use trialseal_record::{Actor, Role, Scope, StreamId, TrialId};
+use trialseal_seal::data::Secret;
 use trialseal_seal::time::Timestamp;
-use trialseal_store::{AccountRow, Append, AppendError, Expected, NewEvent, StoreError, TokenRow, body};
+use trialseal_store::draft::{Draft, Stamp};
+use trialseal_store::{AccountRow, Append, AppendError, Expected, NewEvent, StoreError, TokenRow};
 use uuid::Uuid;
 
 use crate::Identity;
@@ -25,24 +22,18 @@ const TRIES: usize = 8;
 /// Who gives or takes back: somebody over HTTP, or whoever has the server's command line, for whom the service speaks.
 #[derive(Debug, Clone)]
 pub(crate) struct By {
-    actor: String,
-    role: Role,
-    organisation: Option<String>,
+    actor: Actor,
     request: Option<String>,
 }
 
 impl By {
     pub(crate) fn service() -> Self {
-        Self { actor: SERVICE.to_owned(), role: Role::System, organisation: None, request: None }
+        let organisation = String::new();
+        Self { actor: Actor { id: SERVICE.to_owned(), role: Role::System, organisation }, request: None }
     }
 
     pub(crate) fn principal(principal: &Principal, request: Option<String>) -> Self {
-        Self {
-            actor: principal.actor.clone(),
-            role: principal.role,
-            organisation: Some(principal.organisation.clone()).filter(|name| !name.is_empty()),
-            request,
-        }
+        Self { actor: principal.as_actor(), request }
     }
 }
 
@@ -172,27 +163,11 @@ impl Identity {
     ) -> Result<NewEvent, String> {
         let parts = &self.parts;
         let key = parts.vault.key_of(&Scope::Trial(TrialId::ledger())).await.map_err(|e| e.to_string())?;
-        let data = event.to_data().map_err(|e| e.to_string())?;
         let mut secret = [0; 32];
         parts.ids.fill(&mut secret);
-        let secret = Secret::from_bytes(secret);
+        let stamp = Stamp::new(by.actor.clone(), None, by.request.as_deref());
+        let draft = Draft { stream, event: event.clone(), key };
         let id = parts.ids.uuid_v7(parts.clock.now());
-        let organisation =
-            by.organisation.clone().map(|name| ("organisation".to_owned(), Attribute::Text(name)));
-        Ok(NewEvent {
-            stream,
-            id,
-            kind: event.kind().to_owned(),
-            schema_version: event.schema_version(),
-            dataroot: dataroot(&secret, &data).map_err(|e| e.to_string())?,
-            actor: by.actor.clone(),
-            actorrole: by.role.as_str().to_owned(),
-            correlationid: by.request.clone(),
-            causationid: None,
-            extra: organisation.into_iter().collect::<BTreeMap<_, _>>(),
-            key: key.id(),
-            body: body::seal(&key, &id.to_string(), &secret, &canonical::to_vec(&data))
-                .map_err(|e| e.to_string())?,
-        })
+        draft.prepare(&stamp, id, &Secret::from_bytes(secret)).map_err(|error| error.to_string())
     }
 }

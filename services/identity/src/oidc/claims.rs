@@ -85,7 +85,10 @@ impl Provider {
 
     fn check_parties(&self, claims: &Claims, kind: Option<&str>, shown: Use<'_>) -> Result<(), Refused> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
-        if text("sub").is_none_or(|subject| subject.is_empty() || subject.len() > MAX_SUBJECT_BYTES) {
+        let names = |subject: &str| {
+            (1..=MAX_SUBJECT_BYTES).contains(&subject.len()) && !subject.chars().any(char::is_control)
+        };
+        if !text("sub").is_some_and(names) {
             return Err(Refused("it names nobody"));
         }
         match shown {

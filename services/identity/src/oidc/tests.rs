@@ -152,6 +152,7 @@ async fn claims_are_taken_or_refused_by_what_they_say() {
         (json!({"iss": null}), "it lacks one of iss, aud, exp and sub"),
         (json!({"sub": null}), "it lacks one of iss, aud, exp and sub"),
         (json!({"sub": ""}), "it names nobody"),
+        (json!({"sub": "a\0b"}), "it names nobody"),
         (json!({"sub": "s".repeat(256)}), "it names nobody"),
         (json!({"exp": null}), "it lacks one of iss, aud, exp and sub"),
         (json!({"exp": "soon"}), "it lacks one of iss, aud, exp and sub"),
