@@ -108,6 +108,9 @@ fn invitation(identity: &Identity, invited: Invited) -> HttpResponse {
         (status = 409, description = "There is an account with this login name", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The content is not valid", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It cannot be recorded at the moment", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not application/json", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[post("/v1/accounts")]
@@ -129,6 +132,7 @@ pub(super) async fn create(
         (status = 200, description = "The accounts", body = AccountList),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[get("/v1/accounts")]
@@ -148,6 +152,7 @@ pub(super) async fn list(principal: Principal, identity: Data<Identity>) -> Resu
         (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such account", body = Problem, content_type = "application/problem+json"),
         (status = 409, description = "It is disabled, or a provider's", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[post("/v1/accounts/{account}/invitations")]
@@ -170,6 +175,7 @@ pub(super) async fn invite(
         (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such account", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It is disabled, and will be recorded", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[delete("/v1/accounts/{account}")]

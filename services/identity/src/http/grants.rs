@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 use trialseal_access::{Permission, Principal};
 use trialseal_record::event::{Event, RoleGranted};
 use trialseal_record::ids::StreamKind;
-use trialseal_record::{StreamId, TrialId};
+use trialseal_record::text::Text;
+use trialseal_record::values::AccessMeans;
+use trialseal_record::{Role, StreamId, TrialId};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::time::Timestamp;
 use trialseal_store::body::{self, Body};
@@ -33,24 +35,48 @@ struct Asked {
 
 /// Who had access, by the record.
 #[derive(Serialize, ToSchema)]
-struct Grants {
+struct AccessAt {
     /// As of this time.
     at: String,
     /// What had been given by then and not taken back.
-    grants: Vec<Shown>,
+    grants: Vec<AccessGranted>,
 }
 
 /// A grant, and the event that shows it.
 #[derive(Serialize, ToSchema)]
-struct Shown {
+#[serde(rename_all = "camelCase")]
+struct AccessGranted {
     /// The grant's id; that of the token or the account.
     id: Uuid,
     /// When it was recorded.
     since: String,
     /// Place of the event in the trial `_ledger`, for its receipt.
     trialseq: u64,
-    #[serde(flatten)]
-    granted: RoleGranted,
+    /// Who holds it.
+    actor: Text,
+    /// The role.
+    role: Role,
+    /// The organisation that its holder acts for.
+    organisation: Text,
+    /// The system that it sends from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_system: Option<Text>,
+    /// The trials that it reaches; left out, all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trials: Option<Vec<TrialId>>,
+    /// How its holder shows who they are.
+    means: AccessMeans,
+    /// When it ends by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<Text>,
+}
+
+impl AccessGranted {
+    fn of(row: &EventRow, since: Timestamp, granted: RoleGranted) -> Self {
+        let RoleGranted { actor, role, organisation, source_system, trials, means, expires } = granted;
+        let (id, trialseq, since) = (row.stream.uuid(), row.trialseq, since.to_string());
+        Self { id, since, trialseq, actor, role, organisation, source_system, trials, means, expires }
+    }
 }
 
 /// Who had access at a time: roles that had been given by then, and neither taken back nor ended.
@@ -60,10 +86,11 @@ struct Shown {
 #[utoipa::path(
     tag = "Access", security(("bearer" = [])), params(Asked),
     responses(
-        (status = 200, description = "Who had access", body = Grants),
+        (status = 200, description = "Who had access", body = AccessAt),
         (status = 400, description = "The time cannot be read", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "Not for this role, or only for whoever reaches all trials", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[get("/v1/grants")]
@@ -83,14 +110,14 @@ pub(super) async fn list(
     };
     let identity: Arc<Identity> = identity.into_inner();
     let grants = identity.grants_at(at).await.map_err(|error| of_store(&error))?;
-    Ok(HttpResponse::Ok().json(Grants { at: at.to_string(), grants }))
+    Ok(HttpResponse::Ok().json(AccessAt { at: at.to_string(), grants }))
 }
 
 impl Identity {
     /// Folds the grants of the whole record. It takes as long as `_ledger` is: administration, not trials.
-    async fn grants_at(&self, at: Timestamp) -> Result<Vec<Shown>, StoreError> {
+    async fn grants_at(&self, at: Timestamp) -> Result<Vec<AccessGranted>, StoreError> {
         let (trial, mut from) = (TrialId::ledger(), 0);
-        let mut grants: BTreeMap<StreamId, Shown> = BTreeMap::new();
+        let mut grants: BTreeMap<StreamId, AccessGranted> = BTreeMap::new();
         loop {
             let rows = self.parts.events.of_trial(&trial, from, PAGE_EVENTS).await?;
             if rows.is_empty() {
@@ -101,8 +128,8 @@ impl Identity {
                 self.fold(&mut grants, row, at).await?;
             }
         }
-        let ended = |shown: &Shown| {
-            let end = shown.granted.expires.as_ref().and_then(|end| end.as_str().parse::<Timestamp>().ok());
+        let ended = |shown: &AccessGranted| {
+            let end = shown.expires.as_ref().and_then(|end| end.as_str().parse::<Timestamp>().ok());
             end.is_some_and(|end| end <= at)
         };
         Ok(grants.into_values().filter(|shown| !ended(shown)).collect())
@@ -110,7 +137,7 @@ impl Identity {
 
     async fn fold(
         &self,
-        grants: &mut BTreeMap<StreamId, Shown>,
+        grants: &mut BTreeMap<StreamId, AccessGranted>,
         row: &EventRow,
         at: Timestamp,
     ) -> Result<(), StoreError> {
@@ -128,13 +155,7 @@ impl Identity {
         let event = Event::from_stored(&header.kind, version.unwrap_or_default(), data);
         match event.map_err(|error| damaged(&error))? {
             Event::RoleGranted(granted) => {
-                let shown = Shown {
-                    id: row.stream.uuid(),
-                    since: header.time.to_string(),
-                    trialseq: row.trialseq,
-                    granted,
-                };
-                grants.insert(row.stream, shown);
+                drop(grants.insert(row.stream, AccessGranted::of(row, header.time, granted)));
             }
             Event::RoleRevoked(_) => drop(grants.remove(&row.stream)),
             _ => {}

@@ -76,7 +76,7 @@ impl Identity {
         let reason =
             reason.map(str::trim).filter(|reason| !reason.is_empty()).unwrap_or("No reason was given");
         if reason.len() > MAX_REASON_BYTES || reason.contains('\0') {
-            return Err(invalid(&"A reason has at most 1000 bytes"));
+            return Err(Problem::new(ProblemKind::Malformed, "A reason has at most 1000 bytes."));
         }
         let parts = &self.parts;
         match what {

@@ -92,6 +92,9 @@ pub(super) struct Because {
         (status = 403, description = "Not for this role, or not for these trials", body = Problem, content_type = "application/problem+json"),
         (status = 422, description = "The content is not valid", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It cannot be recorded at the moment", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "The body is not application/json", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[post("/v1/tokens")]
@@ -115,6 +118,7 @@ pub(super) async fn create(
         (status = 200, description = "The tokens", body = TokenList),
         (status = 401, description = "No valid token", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "The database cannot be reached", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[get("/v1/tokens")]
@@ -133,6 +137,7 @@ pub(super) async fn list(principal: Principal, identity: Data<Identity>) -> Resu
         (status = 403, description = "Not for this role", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "There is no such token", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "It is revoked, and will be recorded", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "The request cannot be read", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 #[delete("/v1/tokens/{token}")]
