@@ -34,11 +34,13 @@ fn whatever_is_sent_the_answer_is_one_that_is_described(engine: Engine) {
     };
     for role in roles {
         let client = service.client(role);
+        // A stream has no end. And an administrator could revoke the very token that they are tried with.
+        let left_out = if role == Role::Admin { "/stream$|/v1/tokens/" } else { "/stream$" };
         let tried = other("schemathesis")
             .args(["run", &format!("{}/openapi.json", service.address()), "--header"])
             .arg(format!("Authorization: Bearer {}", client.token()))
-            // A stream has no end. What a rule of a trial refuses fits its description all the same.
-            .args(["--exclude-path-regex", "/stream$", "--exclude-checks", "positive_data_acceptance"])
+            // What a rule of a trial refuses fits its description all the same.
+            .args(["--exclude-path-regex", left_out, "--exclude-checks", "positive_data_acceptance"])
             .args(["--max-examples", EXAMPLES, "--request-timeout", PATIENCE])
             .current_dir(folder.path())
             .output()
