@@ -7,7 +7,7 @@
 //!
 //! **Architecture invariant:** the record is told of a grant before it is used for the first time, however it was given.
 //!
-//! To add a way to log in: a module that ends in [`Identity::begin_session`] of an account, and its page under `http/`.
+//! To add a way to log in: a module that ends in `Identity::begin_session` of an account, and its page under `http/`.
 
 mod accounts;
 mod attempts;
