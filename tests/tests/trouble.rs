@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _};
-use trialseal_tests::{Answer, Client, Engine, Role, Service, Trial, Verifier, bodies, events_of};
+use trialseal_tests::{Answer, Client, Engine, Role, Service, Trial, Verifier, bodies, whole_record_from};
 
 #[path = "trouble/disks.rs"]
 mod disks;
@@ -75,7 +75,7 @@ fn insist(said: &Said, send: impl Fn() -> Answer) {
 /// All that was acknowledged is there and as it was said, all that is there is sealed, public and sound.
 fn assert_nothing_lost(service: &Service, said: &Said, verifier: &Verifier) {
     service.wait_until_sealed();
-    let recorded = events_of(&service.client(Role::Monitor), TRIAL);
+    let recorded = whole_record_from(&service.client(Role::Monitor), TRIAL, 0);
     for event in said.0.lock().unwrap().iter() {
         let at = usize::try_from(event["trialseq"].as_u64().unwrap()).unwrap();
         let found = recorded.get(at).unwrap_or_else(|| panic!("lost: {event}"));
