@@ -138,8 +138,9 @@ fn a_ledger_does_not_begin_to_ask_and_nobody_waits_in_vain() {
     assert!(refused.json()["detail"].as_str().unwrap().contains("asks for no witnesses"));
     Trial::open(&service, "UNWITNESSED");
     service.wait_until_sealed();
-    let published = service.published_checkpoint();
+    // What was given to whom may be recorded and sealed until then.
     service.stop();
+    let published = service.published_checkpoint();
     let keys = String::from_utf8(service.command(&["keys"]).stdout).unwrap();
     let log = keys.lines().find_map(|line| line.strip_prefix("log ")).unwrap();
     let witnesses = trialseal_tests::Witnesses::start(log, 1, "quorum w1\n");
