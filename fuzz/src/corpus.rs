@@ -16,6 +16,7 @@ use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
 use trialseal_seal::tree::Frontier;
+use trialseal_seal::trust::Trust;
 
 /// The vectors, read once.
 #[derive(Debug)]
@@ -192,6 +193,12 @@ impl Corpus {
     pub(crate) fn policies(&self) -> Vec<Vec<u8>> {
         let refused = self.list("receipts-refused", "receipts").iter().map(|it| bytes(&it["policy"]));
         std::iter::once(bytes(&self.vectors["receipts"]["policy"])).chain(refused).collect()
+    }
+
+    pub(crate) fn trusts(&self) -> Vec<Vec<u8>> {
+        let policy = self.vectors["receipts"]["policy"].as_str().unwrap();
+        let trust = Trust::new(policy, vec![self.export_signer().export_key()]).unwrap();
+        vec![trust.to_string().into_bytes()]
     }
 
     #[expect(clippy::unused_self, reason = "seeds are asked for in one way")]

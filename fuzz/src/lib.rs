@@ -50,6 +50,7 @@ pub fn all() -> Vec<Target> {
         target("add-checkpoint", targets::add_checkpoint, Corpus::add_checkpoints),
         target("policy", targets::policy, Corpus::policies),
         target("policy-check", targets::policy_check, Corpus::notes),
+        target("trust", targets::trust, Corpus::trusts),
         target("log-proof", targets::log_proof, Corpus::log_proofs),
         target("log-path", targets::log_path, Corpus::log_paths),
         target("bundle", targets::bundle, Corpus::bundles),

@@ -17,6 +17,7 @@ use trialseal_seal::proof::{HeadProof, LogProof};
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{LogPath, decode_bundle, encode_bundle};
 use trialseal_seal::time::Timestamp;
+use trialseal_seal::trust::Trust;
 use trialseal_seal::witness::AddCheckpoint;
 use trialseal_verify::files::Zip;
 use trialseal_verify::{Report, Text, Verdict};
@@ -126,6 +127,14 @@ pub fn policy(data: &[u8]) {
     static NOTES: LazyLock<Vec<Vec<u8>>> = LazyLock::new(|| CORPUS.notes());
     if let (Ok(policy), Some(note)) = (Policy::parse(&text(data)), NOTES.first()) {
         let _ = policy.check(&text(note));
+    }
+}
+
+/// A trust text: what is accepted is written in the one way there is.
+pub fn trust(data: &[u8]) {
+    if let Ok(trust) = Trust::parse(data) {
+        assert_eq!(trust.to_string().as_bytes(), data);
+        assert!(Trust::new(&trust.policy_text(), trust.export_keys().to_vec()).is_ok());
     }
 }
 

@@ -10,6 +10,7 @@
 //! - [`note`], [`checkpoint`], [`policy`], [`witness`], [`tiles`], [`proof`]: the public log (section 6 and C2SP)
 //! - [`receipt`], [`growth`], [`absence`]: what people take away (sections 7 and 8)
 //! - [`dataset`]: many events, complete (section 9)
+//! - [`trust`]: a ledger's policy and export keys in one text, with a fingerprint
 //! - [`ledger`]: what a monitor checks from seal to seal (sections 5 and 6)
 //!
 //! What it is not: storage, transport, or the meaning of an event. It keeps no tree as a whole; callers store the nodes
@@ -41,6 +42,7 @@ pub mod seal;
 pub mod tiles;
 pub mod time;
 pub mod tree;
+pub mod trust;
 pub mod witness;
 
 pub use refused::{Code, Refused, Result};

@@ -109,6 +109,7 @@ codes! {
     PolicyMemberTwice "policy-member-twice" "a policy member is used twice",
     PolicyThreshold "policy-threshold" "a group's threshold is not a number from 1 to the count of its members",
     PolicyQuorum "policy-quorum" "the policy needs exactly one quorum line",
+    TrustForm "trust-form" "the trust text is not written as a ledger writes it, so that its fingerprint says nothing",
     TilePath "tile-path" "this is not a path of a tile, an entry bundle or a note",
     BundleMalformed "bundle-malformed" "this is not an entry bundle",
     EntryTooLarge "entry-too-large" "a log entry has more than 65535 bytes",

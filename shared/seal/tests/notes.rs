@@ -6,11 +6,13 @@ use trialseal_seal::Code;
 use trialseal_seal::checkpoint::{
     Checkpoint, cosign, log_signatures, ml_dsa_44_message, verify_cosignature, verify_log_signature,
 };
+use trialseal_seal::dataset::{ExportKey, ExportSigner};
 use trialseal_seal::hash::{Hash, sha256};
 use trialseal_seal::note::{
     KeyKind, MAX_NOTE_BYTES, MAX_SIGNATURES, NoteSignature, SignedNote, Signer, VerifierKey,
 };
 use trialseal_seal::policy::Policy;
+use trialseal_seal::trust::{Trust, read_fingerprint};
 use trialseal_seal::witness::{AddCheckpoint, MAX_PROOF_HASHES};
 
 const ORIGIN: &str = "ledger.example.org/main";
@@ -408,4 +410,57 @@ fn an_ml_dsa_44_cosignature_is_over_a_subtree_that_is_the_whole_tree() {
     let key = VerifierKey::ml_dsa_44("witness.example.org/pq1", &[1; 1312]).expect("key");
     assert_eq!(key.to_string(), ml_dsa_key(1));
     assert_eq!(VerifierKey::ml_dsa_44("w", &[1; 32]).expect_err("length").code(), Code::KeyMalformed);
+}
+
+fn export_key(origin: &str, seed: u8) -> ExportKey {
+    ExportSigner::new(origin, &[seed; 32]).expect("export").export_key()
+}
+
+/// The text that `sha256sum` is run on, byte by byte as an outsider would write it.
+#[test]
+fn a_trust_text_is_written_in_one_way() {
+    let (log, witness, export) = (log().verifier_key(), witness(0).verifier_key(), export_key(ORIGIN, 9));
+    let policy = format!(
+        "# ours\n\nlog\t{log} https://a.example\n  witness w0  {witness} https://b.example/w \nquorum w0\n"
+    );
+    let trust = Trust::new(&policy, vec![export.clone()]).expect("trust");
+    let expected =
+        format!("trialseal/trust/v1\nlog {log}\nwitness w0 {witness}\nquorum w0\nexport {export}\n");
+    assert_eq!(trust.to_string(), expected);
+    assert_eq!(trust.fingerprint(), sha256(expected.as_bytes()));
+    assert_eq!(trust.policy_text(), format!("log {log}\nwitness w0 {witness}\nquorum w0\n"));
+    let read = Trust::parse(expected.as_bytes()).expect("read");
+    assert_eq!((read.to_string(), read.export_keys()), (expected.clone(), [export].as_slice()));
+    assert_eq!(read.policy().witnesses().count(), 1);
+    let hex = trust.fingerprint().to_string().to_ascii_uppercase();
+    let spelled = format!("{} {}:{}\n", &hex[..8], &hex[8..40], &hex[40..]);
+    assert_eq!(read_fingerprint(&spelled).expect("fingerprint"), trust.fingerprint());
+    assert!(read_fingerprint(&hex[1..]).is_err());
+
+    // What says the same in other bytes has another fingerprint, and is refused.
+    let others = [
+        expected.replace("quorum w0\n", "quorum  w0\n"),
+        expected.replace("quorum w0\n", "quorum w0\n\n"),
+        expected.replace("quorum w0\n", "# ours\nquorum w0\n"),
+        expected.trim_end().to_owned(),
+        format!("{expected}\n"),
+        expected.replace(&format!("log {log}"), &format!("log {log} https://a.example")),
+    ];
+    for text in others {
+        assert_eq!(Trust::parse(text.as_bytes()).expect_err(&text).code(), Code::TrustForm, "{text}");
+    }
+    let heading = expected.replace("/v1\n", "/v2\n");
+    assert_eq!(Trust::parse(heading.as_bytes()).expect_err("heading").code(), Code::WrongFormat);
+    assert_eq!(Trust::parse(b"trialseal/trust/v1\n\xff").expect_err("bytes").code(), Code::TrustForm);
+}
+
+#[test]
+fn a_trust_text_holds_the_keys_of_one_purpose_and_ledger() {
+    let policy = Policy::text_for_log(&log().verifier_key());
+    let refused = |keys: Vec<ExportKey>| Trust::new(&policy, keys).expect_err("refused").code();
+    // Seed 1 is the log's.
+    assert_eq!(refused(vec![export_key(ORIGIN, 1)]), Code::KeyReused);
+    assert_eq!(refused(vec![export_key(ORIGIN, 9), export_key(ORIGIN, 9)]), Code::KeyReused);
+    assert_eq!(refused(vec![export_key("other.example.org", 9)]), Code::AnotherLedger);
+    assert!(Trust::new(&policy, vec![export_key(ORIGIN, 9), export_key(ORIGIN, 10)]).is_ok());
 }
