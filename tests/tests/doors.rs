@@ -17,7 +17,7 @@ on_both_engines!(
     pages_show_nobody_s_data_to_strangers,
 );
 
-/// What everybody may ask: health, log, policy, export key and API description, and the pages. Whoever adds a route here
+/// What everybody may ask: health, log, policy, keys and API description, and the pages. Whoever adds a route here
 /// opens it to the world.
 const OPEN: &[&str] = &[
     "/",
@@ -29,6 +29,7 @@ const OPEN: &[&str] = &[
     "/style.css",
     "/v1/export-key",
     "/v1/policy",
+    "/v1/trust",
 ];
 
 /// A participant's id that nobody has.
@@ -93,9 +94,16 @@ fn no_door_opens_without_a_token(engine: Engine) {
         }
     }
     assert!(closed > 25, "only {closed} routes are closed");
-    for path in
-        ["/", "/healthz", "/readyz", "/openapi.json", "/log/checkpoint", "/v1/policy", "/v1/export-key"]
-    {
+    for path in [
+        "/",
+        "/healthz",
+        "/readyz",
+        "/openapi.json",
+        "/log/checkpoint",
+        "/v1/policy",
+        "/v1/export-key",
+        "/v1/trust",
+    ] {
         if path == "/log/checkpoint" {
             service.wait_until_sealed();
         }

@@ -14,6 +14,7 @@ mod seals;
 mod stream;
 mod timeline;
 mod trials;
+mod trust;
 
 use serde::Deserialize;
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -42,6 +43,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(data::list)
         .service(seals::list)
         .service(policy::get)
+        .service(trust::get)
         .service(log::get);
     config.map(pages::routes);
 }

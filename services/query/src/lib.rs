@@ -30,7 +30,7 @@ use trialseal_record::TrialId;
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::policy::Policy;
-use trialseal_seal::refused::Refused;
+use trialseal_seal::trust::Trust;
 use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Events, Models, Progress, Seals};
 use trialseal_vault::Vault;
@@ -58,6 +58,8 @@ pub struct QueryParts {
     pub shutdown: Shutdown,
     /// The publication policy (C2SP tlog-policy), as it is served.
     pub policy: String,
+    /// The same policy and the export keys, as readers keep them.
+    pub trust: Trust,
     /// The folder in which the public log is published.
     pub log: PathBuf,
     /// The longest time between two seals.
@@ -69,16 +71,17 @@ pub struct QueryParts {
 /// The read API of one ledger.
 pub struct Query {
     parts: QueryParts,
-    policy: Policy,
     maps: proofs::Maps,
     streams: Arc<streams::Places>,
 }
 
 impl Query {
-    /// # Errors
-    /// [`Refused`] where the publication policy cannot be read.
-    pub fn new(parts: QueryParts) -> Result<Self, Refused> {
-        let policy = Policy::parse(&parts.policy)?;
-        Ok(Self { parts, policy, maps: proofs::Maps::new(), streams: Arc::default() })
+    /// The read API over these parts.
+    pub fn new(parts: QueryParts) -> Self {
+        Self { parts, maps: proofs::Maps::new(), streams: Arc::default() }
+    }
+
+    fn policy(&self) -> &Policy {
+        self.parts.trust.policy()
     }
 }

@@ -70,7 +70,7 @@ impl Query {
         };
         let receipt =
             Receipt { header, cover: cover.clone(), fields, bracket: Some(Bracket { after, before: cover }) };
-        receipt.verify(&self.policy).map_err(|why| {
+        receipt.verify(self.policy()).map_err(|why| {
             damaged(&format!(
                 "the receipt of event {} of trial {} does not hold: {why}",
                 row.trialseq, row.trial
@@ -137,7 +137,9 @@ impl Query {
         let consistency =
             proofs::trial_consistency(seals, events, &from.head, &to.head).await.map_err(store)?;
         let growth = Growth { from, to, consistency };
-        growth.verify(&self.policy).map_err(|why| damaged(&format!("the growth of trial {trial}: {why}")))?;
+        growth
+            .verify(self.policy())
+            .map_err(|why| damaged(&format!("the growth of trial {trial}: {why}")))?;
         Ok(growth)
     }
 
@@ -154,7 +156,7 @@ impl Query {
         let seal = proof.ok_or_else(|| not_yet_sealed(format!("Seal {number} is not published yet.")))?;
         let absence = Absence { trial: trial.to_string(), other, head_proof, seal };
         absence
-            .verify(&self.policy)
+            .verify(self.policy())
             .map_err(|why| damaged(&format!("the absence of trial {trial}: {why}")))?;
         Ok(absence)
     }

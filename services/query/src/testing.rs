@@ -28,6 +28,7 @@ use trialseal_runtime::request_log::RequestLog;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::data::{Secret, dataroot};
+use trialseal_seal::dataset::{ExportKey, ExportSigner};
 use trialseal_seal::hash::{Hash, Sha2, Sha3, sha256};
 use trialseal_seal::map::{Head, TrialMap};
 use trialseal_seal::note::{KeyKind, Signer};
@@ -35,6 +36,7 @@ use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::Frontier;
+use trialseal_seal::trust::Trust;
 use trialseal_store::access_log::AccessLog;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
@@ -141,12 +143,17 @@ impl Ledger {
         Policy::text_for_log(&self.signer.verifier_key())
     }
 
+    fn export_key() -> ExportKey {
+        ExportSigner::new(ORIGIN, &[8; 32]).unwrap().export_key()
+    }
+
     pub(crate) fn query(&self) -> Query {
         self.query_under(self.policy_text())
     }
 
     pub(crate) fn query_under(&self, policy: String) -> Query {
-        Query::new(QueryParts { policy, ..self.parts() }).unwrap()
+        let trust = Trust::new(&policy, Vec::new()).unwrap();
+        Query::new(QueryParts { policy, trust, ..self.parts() })
     }
 
     pub(crate) fn parts(&self) -> QueryParts {
@@ -160,6 +167,7 @@ impl Ledger {
             progress: Arc::clone(&self.progress),
             shutdown: self.shutdown.clone(),
             policy: self.policy_text(),
+            trust: Trust::new(&self.policy_text(), vec![Self::export_key()]).unwrap(),
             log: self.folder.path().join("log"),
             heartbeat: Duration::from_mins(1),
             public_trials: vec!["PUBLIC-1".parse().unwrap()],
@@ -331,7 +339,7 @@ impl Ledger {
 
 /// Asks the API of these parts.
 pub(crate) async fn ask(parts: QueryParts, request: TestRequest) -> Answer {
-    let app = init_service(app(Query::new(parts).unwrap())).await;
+    let app = init_service(app(Query::new(parts))).await;
     let response = call_service(&app, request.to_request()).await;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     Answer { status, headers, body: read_body(response).await.to_vec() }

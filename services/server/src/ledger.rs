@@ -12,6 +12,7 @@ use trialseal_runtime::settings::{Database, Settings};
 use trialseal_seal::dataset::ExportSigner;
 use trialseal_seal::hash::Hash;
 use trialseal_seal::note::{KeyKind, Signer, VerifierKey};
+use trialseal_seal::trust::Trust;
 use trialseal_store::{Progress, Store};
 use trialseal_store_postgres::PostgresStore;
 use trialseal_store_sqlite::SqliteStore;
@@ -108,6 +109,13 @@ impl Ledger {
         let log = log.iter().map(|signer| (KeyPurpose::Log, signer.verifier_key().to_string()));
         let export = export.iter().map(|signer| (KeyPurpose::Export, signer.export_key().to_string()));
         Ok(log.chain(export).collect())
+    }
+
+    /// Whom readers of the ledger trust.
+    pub(crate) fn trust(&self) -> Result<Trust> {
+        let exports = self.export_signers()?;
+        let exports = exports.iter().rev().map(ExportSigner::export_key).collect();
+        Ok(Trust::new(self.policy.text(), exports)?)
     }
 
     /// What folds the record into read models.

@@ -67,6 +67,11 @@ enum Command {
         #[command(subcommand)]
         command: Option<KeysCommand>,
     },
+    /// Print the text that says whom readers of the ledger trust, to be published in a second place; and its fingerprint.
+    Trust {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Give and revoke bearer tokens.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -195,6 +200,7 @@ fn run(command: Command) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Keys { place, command } => runtime.block_on(keys(&place, command)),
+        Command::Trust { place } => runtime.block_on(trust(&place.settings(None, None)?)),
         Command::Token(command) => runtime.block_on(token(command)),
         Command::Admin(command) => runtime.block_on(admin(command)),
         Command::Check { place } => runtime.block_on(check(&place.settings(None, None)?)),
@@ -221,6 +227,13 @@ async fn keys(place: &Place, command: Option<KeysCommand>) -> Result<ExitCode> {
             rotation::retire(&Ledger::open(&settings(&place)?).await?, key.into()).await?;
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn trust(settings: &Settings) -> Result<ExitCode> {
+    let trust = Ledger::open(settings).await?.trust()?;
+    print!("{trust}");
+    eprintln!("fingerprint (SHA-256 of the text): {}", trust.fingerprint());
     Ok(ExitCode::SUCCESS)
 }
 

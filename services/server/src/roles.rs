@@ -198,11 +198,12 @@ fn query(
         progress: Arc::clone(progress),
         shutdown: shutdown.clone(),
         policy: ledger.policy.text().to_owned(),
+        trust: ledger.trust()?,
         log: ledger.log_folder(),
         heartbeat: settings.heartbeat,
         public_trials: ids.collect::<Result<_, _>>().context("a public trial has no valid id")?,
     };
-    Ok(Query::new(parts)?)
+    Ok(Query::new(parts))
 }
 
 async fn sealer(

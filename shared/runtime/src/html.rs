@@ -62,7 +62,7 @@ pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> Htt
          <a class=\"skip\" href=\"#main\">Skip to the content</a>\
          <header><div class=\"wide\"><a class=\"brand\" href=\"/\">trialseal</a>\
          <nav aria-label=\"Pages\"><a href=\"/\">Integrity</a><a href=\"/api\">API</a>\
-         <a href=\"/v1/policy\">Policy</a><a href=\"/log/checkpoint\">Log</a></nav></div></header>\
+         <a href=\"/v1/trust\">Keys</a><a href=\"/log/checkpoint\">Log</a></nav></div></header>\
          <main id=\"main\" class=\"wide\">{main}</main>\
          <footer><div class=\"wide\">Ledger <code>{origin}</code></div></footer></body></html>\n"
     );

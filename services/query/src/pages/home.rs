@@ -40,7 +40,8 @@ pub(crate) async fn get(query: Data<Query>, principal: Option<Principal>) -> Res
         main.push_str(&query.public_trials().await?);
     }
     main.push_str(&newest(&seals));
-    main.push_str(include_str!("explained.html"));
+    let fingerprint = query.parts.trust.fingerprint().to_string();
+    main.push_str(&include_str!("explained.html").replace("{fingerprint}", &in_groups(&fingerprint)));
     Ok(page("Integrity", query.parts.events.origin(), &main))
 }
 
@@ -90,7 +91,7 @@ impl Query {
             ("Trials", grouped(seal.trials)),
             ("Heartbeat", format!("{heartbeat} s")),
         ];
-        if self.policy.asks_for_witnesses() {
+        if self.policy().asks_for_witnesses() {
             figures.push(("Seals waiting for witnesses", grouped(signed.saturating_sub(seal.seal))));
         }
         for (name, figure) in figures {
@@ -124,7 +125,7 @@ impl Query {
 
     /// Who has cosigned a checkpoint, and since when it was enough.
     fn witnesses(&self, note: &SignedNote, text: &str) -> String {
-        let cosigned = self.policy.witnesses().filter_map(|witness| {
+        let cosigned = self.policy().witnesses().filter_map(|witness| {
             let line = note.signatures.iter().find(|line| line.is_by(&witness.key))?;
             let cosigned = time_of(verify_cosignature(&witness.key, &note.text, line).ok()?)?;
             Some(format!("<code>{}</code> {cosigned}", escape(&witness.name)))
@@ -133,7 +134,7 @@ impl Query {
         let nobody = "nobody: the publication policy asks for no witness".to_owned();
         let who = if cosigned.is_empty() { nobody } else { cosigned.join("<br>") };
         let mut rows = format!("<div><dt>Witnessed by</dt><dd>{who}</dd></div>");
-        let quorum_time = self.policy.check(text).ok().and_then(|accepted| accepted.quorum_time);
+        let quorum_time = self.policy().check(text).ok().and_then(|accepted| accepted.quorum_time);
         if let Some(public) = quorum_time.and_then(time_of) {
             // Writing to a String cannot fail.
             let _ = write!(rows, "<div><dt>Public by</dt><dd>{public}</dd></div>");
@@ -178,6 +179,12 @@ impl Query {
         let cards = trials.iter().zip(&overviews);
         Ok(cards.map(|((trial, size), overview)| card(trial, *size, overview.as_ref())).collect())
     }
+}
+
+/// Hex digits as people compare them: eight at a time.
+fn in_groups(hex: &str) -> String {
+    let groups: Vec<_> = hex.as_bytes().chunks(8).map(String::from_utf8_lossy).collect();
+    groups.join(" ")
 }
 
 /// The end of the year 9999, in POSIX seconds.

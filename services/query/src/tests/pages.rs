@@ -69,6 +69,7 @@ async fn the_api_page_names_every_route() {
         "/v1/trials/{trial}/stream",
         "/v1/seals",
         "/v1/policy",
+        "/v1/trust",
         "/log/{path}",
         "/v1/trials/{trial}/participants/{id}/timeline",
     ];

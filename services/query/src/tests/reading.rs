@@ -403,7 +403,7 @@ async fn a_short_page_is_not_taken_for_the_end() {
     }
     // The last two are that the others were read, page by page.
     assert_eq!(seen, [0, 1, 2, 3, 4]);
-    let app = init_service(app(Query::new(parts()).unwrap())).await;
+    let app = init_service(app(Query::new(parts()))).await;
     let response = call_service(&app, as_role(Role::Monitor, "/v1/trials/DEMO-1/stream").to_request()).await;
     let (text, ended) = read(response.into_body(), |text| text.contains("id: 2\n")).await;
     assert!(!ended && text.contains("id: 0\n") && text.contains("id: 1\n"), "{text}");
