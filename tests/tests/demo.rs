@@ -107,7 +107,7 @@ fn assert_left_behind(dir: &Path) {
     let tokens: BTreeMap<String, String> = serde_json::from_slice(&fs::read(tokens).unwrap()).unwrap();
     let roles: Vec<&str> = tokens.keys().map(String::as_str).collect();
     assert_eq!(roles, ["admin", "investigator", "irb", "monitor", "researcher", "sponsor"]);
-    for file in ["dataset.zip", "policy.txt", "export.vkey", "receipt.json"] {
+    for file in ["dataset.zip", "trust.txt", "receipt.json"] {
         assert!(fs::metadata(dir.join("demo").join(file)).unwrap().len() > 0, "{file}");
     }
     let log = dir.join("log");

@@ -116,10 +116,6 @@ fn demonstrate(service: &Service, folder: &Path, started: Instant) -> Result<Sum
 }
 
 fn verify(materials: &Materials, receipt: &Path, log: &Path) -> Result<Vec<Verdict>> {
-    let verifier = Verifier::new(&crate::programs()?.join("trialseal-verify"), &materials.policy)?;
-    Ok(vec![
-        verifier.dataset(&materials.dataset, &materials.export_key)?,
-        verifier.receipt(receipt)?,
-        verifier.log(log)?,
-    ])
+    let verifier = Verifier::new(&crate::programs()?.join("trialseal-verify"), &materials.trust)?;
+    Ok(vec![verifier.dataset(&materials.dataset)?, verifier.receipt(receipt)?, verifier.log(log)?])
 }

@@ -5,8 +5,11 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use trialseal_seal::Refused;
 use trialseal_seal::dataset::ExportKey;
+use trialseal_seal::hash::Hash;
 use trialseal_seal::policy::Policy;
+use trialseal_seal::trust::{Trust, read_fingerprint};
 
 use crate::documents::{self, MAX_DOCUMENT_BYTES};
 use crate::files::{FileError, Files, Folder, Zip};
@@ -42,11 +45,11 @@ pub enum Check {
         path: PathBuf,
         /// Whom to trust.
         #[command(flatten)]
-        trust: Trust,
-        /// The ledger's export key: the key itself, or a file, where several may stand, one a line: one of them has to
-        /// have signed.
-        #[arg(long, value_name = "VKEY")]
-        export_key: String,
+        trusted: Trusted,
+        /// The ledger's export key, beside a policy: the key itself, or a file, where several may stand, one a line: one
+        /// of them has to have signed.
+        #[arg(long, value_name = "VKEY", required_unless_present = "trust", conflicts_with = "trust")]
+        export_key: Option<String>,
     },
     /// A published log: everything in it is hashed again.
     Log {
@@ -55,7 +58,15 @@ pub enum Check {
         place: String,
         /// Whom to trust.
         #[command(flatten)]
-        trust: Trust,
+        trusted: Trusted,
+    },
+    /// A trust text: whose keys it names, and its fingerprint, to compare with what somebody else has.
+    Trust {
+        /// The file.
+        file: PathBuf,
+        /// The fingerprint as somebody else gave it; spaces and colons in it do not count.
+        #[arg(long, value_name = "HEX", value_parser = read_fingerprint)]
+        fingerprint: Option<Hash>,
     },
 }
 
@@ -65,16 +76,20 @@ pub struct Document {
     /// The file.
     pub file: PathBuf,
     #[command(flatten)]
-    trust: Trust,
+    trusted: Trusted,
 }
 
 /// Whom to trust.
 #[derive(Debug, Args)]
-pub struct Trust {
-    /// Your tlog-policy: which log and which witnesses you trust. Get it from a source you trust, not from the one who
-    /// gave you what you check.
+#[group(required = true, multiple = false)]
+pub struct Trusted {
+    /// The ledger's trust text: its policy and its export keys. Get it from a source you trust, not from the one who gave
+    /// you what you check, or compare its fingerprint with one.
     #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    trust: Option<PathBuf>,
+    /// A tlog-policy of your own, in its place: which log and which witnesses you trust.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 /// Largest policy or key file, bytes.
@@ -86,8 +101,9 @@ pub fn run(check: &Check) -> Report {
         Check::Receipt(document) => document.check("receipt", documents::receipt),
         Check::Growth(document) => document.check("growth", documents::growth),
         Check::Absence(document) => document.check("absence", documents::absence),
-        Check::Dataset { path, trust, export_key } => run_dataset(path, trust, export_key),
-        Check::Log { place, trust } => run_log(place, trust),
+        Check::Dataset { path, trusted, export_key } => run_dataset(path, trusted, export_key.as_deref()),
+        Check::Log { place, trusted } => run_log(place, trusted),
+        Check::Trust { file, fingerprint } => run_trust(file, *fingerprint),
     };
     result.unwrap_or_else(|report| *report)
 }
@@ -104,29 +120,56 @@ type Outcome = Result<Report, Box<Report>>;
 impl Document {
     fn check(&self, name: &'static str, check: fn(&str, &[u8], &Policy) -> Report) -> Outcome {
         let input = self.file.display().to_string();
-        let policy = self.trust.policy(name, &input)?;
+        let policy = self.trusted.policy(name, &input)?;
         let text = read_bounded(&self.file, MAX_DOCUMENT_BYTES)
             .map_err(|why| cannot_tell(name, &input, &input, "unreadable", why))?;
         Ok(check(&input, &text, &policy))
     }
 }
 
-impl Trust {
+impl Trusted {
     fn policy(&self, check: &'static str, input: &str) -> Result<Policy, Box<Report>> {
+        Ok(self.read(check, input)?.0)
+    }
+
+    /// The policy, and the export keys that came with it.
+    fn read(&self, check: &'static str, input: &str) -> Result<(Policy, Vec<ExportKey>), Box<Report>> {
+        if let Some(file) = &self.trust {
+            let trust = read_trust(check, input, file)?;
+            return Ok((trust.policy().clone(), trust.export_keys().to_vec()));
+        }
         let missing = |why| cannot_tell(check, input, "the policy", "policy-missing", why);
-        let bytes = read_bounded(&self.policy, MAX_TRUST_BYTES).map_err(missing)?;
-        Policy::from_bytes(&bytes).map_err(|refused| {
+        let unusable = |refused: Refused| {
             cannot_tell(check, input, "the policy", "policy-unusable", refused.to_string())
-        })
+        };
+        let file = self.policy.as_deref().ok_or_else(|| missing("none is given".to_owned()))?;
+        let bytes = read_bounded(file, MAX_TRUST_BYTES).map_err(missing)?;
+        Ok((Policy::from_bytes(&bytes).map_err(unusable)?, Vec::new()))
     }
 }
 
-fn run_dataset(path: &Path, trust: &Trust, export_key: &str) -> Outcome {
+fn read_trust(check: &'static str, input: &str, file: &Path) -> Result<Trust, Box<Report>> {
+    let missing = |why| cannot_tell(check, input, "the trust text", "trust-missing", why);
+    let bytes = read_bounded(file, MAX_TRUST_BYTES).map_err(missing)?;
+    Trust::parse(&bytes)
+        .map_err(|refused| cannot_tell(check, input, "the trust text", "trust-unusable", refused.to_string()))
+}
+
+fn run_trust(file: &Path, fingerprint: Option<Hash>) -> Outcome {
+    const CHECK: &str = "trust";
+    let input = file.display().to_string();
+    let trust = read_trust(CHECK, &input, file)?;
+    Ok(crate::trust(&input, &trust, fingerprint))
+}
+
+fn run_dataset(path: &Path, trusted: &Trusted, export_key: Option<&str>) -> Outcome {
     const CHECK: &str = "dataset";
     let input = path.display().to_string();
-    let policy = trust.policy(CHECK, &input)?;
-    let keys = read_export_keys(export_key)
-        .map_err(|why| cannot_tell(CHECK, &input, "the export key", "export-key-unusable", why))?;
+    let (policy, mut keys) = trusted.read(CHECK, &input)?;
+    if let Some(export_key) = export_key {
+        keys = read_export_keys(export_key)
+            .map_err(|why| cannot_tell(CHECK, &input, "the export key", "export-key-unusable", why))?;
+    }
     match open_dataset(path) {
         Ok(mut files) => Ok(crate::dataset(&input, files.as_mut(), &policy, &keys)),
         Err(FileError::Damaged) => {
@@ -158,12 +201,12 @@ fn read_export_keys(text_or_file: &str) -> Result<Vec<ExportKey>, String> {
     };
     let keys =
         text.trim_end_matches(['\r', '\n']).split('\n').map(|line| line.trim_end_matches('\r').parse());
-    keys.collect::<Result<_, _>>().map_err(|refused: trialseal_seal::Refused| refused.to_string())
+    keys.collect::<Result<_, _>>().map_err(|refused: Refused| refused.to_string())
 }
 
-fn run_log(place: &str, trust: &Trust) -> Outcome {
+fn run_log(place: &str, trusted: &Trusted) -> Outcome {
     const CHECK: &str = "log";
-    let policy = trust.policy(CHECK, place)?;
+    let policy = trusted.policy(CHECK, place)?;
     if place.starts_with("https://") {
         let why = "this program has no TLS: copy the log into a folder by other means, and check that";
         return Err(cannot_tell(CHECK, place, place, "no-https", why.into()));

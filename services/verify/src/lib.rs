@@ -21,6 +21,7 @@ mod outcome;
 mod spool;
 mod text;
 mod time;
+mod trust;
 
 pub use self::dataset::dataset;
 pub use self::documents::{MAX_DOCUMENT_BYTES, absence, growth, receipt};
@@ -29,3 +30,4 @@ pub use self::log::LogUrl;
 pub use self::log::{LogFolder, MAX_RESOURCE_BYTES, Source, log};
 pub use self::outcome::{Fact, Finding, MAX_FINDINGS, REPORT_FORMAT, Report, Verdict};
 pub use self::text::Text;
+pub use self::trust::trust;

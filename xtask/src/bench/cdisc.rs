@@ -103,11 +103,8 @@ fn take_out(build: &Build, service: &Service, trial: &Trial, files: &[PathBuf]) 
     let materials = service::export(&trial.monitor, trial.id(), &folder)?;
     let export_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let verifier = Verifier::new(&build.program("trialseal-verify"), &materials.policy)?;
-    let verdicts = [
-        verifier.dataset(&materials.dataset, &materials.export_key)?,
-        verifier.log(&service.launch().dir.join("log"))?,
-    ];
+    let verifier = Verifier::new(&build.program("trialseal-verify"), &materials.trust)?;
+    let verdicts = [verifier.dataset(&materials.dataset)?, verifier.log(&service.launch().dir.join("log"))?];
     let verify_seconds = started.elapsed().as_secs_f64();
     for verdict in verdicts.iter().filter(|verdict| !verdict.is_sound()) {
         eprintln!("{} was not found sound:\n{}", verdict.what, verdict.words);

@@ -57,7 +57,7 @@ impl fmt::Display for Summary {
         let named = if witnesses.is_empty() { "nobody".to_owned() } else { witnesses.join(", ") };
         writeln!(f, "  Witnesses   {named}")?;
         writeln!(f, "  Time        {:.1} s from start to here\n", self.took.as_secs_f64())?;
-        writeln!(f, "What trialseal-verify said, which trusts nothing but policy.txt and export.vkey:\n")?;
+        writeln!(f, "What trialseal-verify said, which trusts nothing but trust.txt:\n")?;
         for verdict in &self.verdicts {
             let word = match verdict.code {
                 Some(0) => "sound",

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use serde::Deserialize;
 use serde_json::json;
 use zip::ZipArchive;
@@ -17,8 +17,7 @@ const EXPORT_WITHIN: Duration = Duration::from_hours(1);
 /// The files that leave the service.
 pub(crate) struct Materials {
     pub(crate) dataset: PathBuf,
-    pub(crate) policy: PathBuf,
-    pub(crate) export_key: PathBuf,
+    pub(crate) trust: PathBuf,
 }
 
 /// The parts of a dataset's `head.json` (section 6 of the format specification, head proof) that people are told.
@@ -41,23 +40,16 @@ pub(crate) struct Seal {
     pub(crate) time: String,
 }
 
-/// Has a trial exported, and downloads the dataset, the policy and the export key into a folder.
+/// Has a trial exported, and downloads the dataset and the trust text into a folder.
 pub(crate) fn export(client: &Client, trial: &str, folder: &Path) -> Result<Materials> {
-    let materials = Materials {
-        dataset: folder.join("dataset.zip"),
-        policy: folder.join("policy.txt"),
-        export_key: folder.join("export.vkey"),
-    };
+    let materials = Materials { dataset: folder.join("dataset.zip"), trust: folder.join("trust.txt") };
     // One export a state of the log: the checkpoint, which names that state, makes the key.
     let checkpoint = client.get("/log/checkpoint")?.text;
     let state = checkpoint.lines().nth(1).context("the checkpoint has no size")?;
     let path = begin(client, trial, state)?;
     client.follow(&path, EXPORT_WITHIN, |_| ())?;
     client.download(&format!("{path}/dataset.zip"), &materials.dataset)?;
-    fs::write(&materials.policy, client.get("/v1/policy")?.text)?;
-    let key = client.get("/v1/export-key")?.text;
-    ensure!(!key.trim().is_empty(), "the service has no export key");
-    fs::write(&materials.export_key, format!("{}\n", key.trim()))?;
+    fs::write(&materials.trust, client.get("/v1/trust")?.text)?;
     Ok(materials)
 }
 

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 /// The verifier and what it is told to trust.
 pub(crate) struct Verifier {
     program: PathBuf,
-    policy: PathBuf,
+    trust: PathBuf,
 }
 
 /// What it said of one thing.
@@ -28,16 +28,14 @@ impl Verdict {
 }
 
 impl Verifier {
-    /// `program` is the verifier, `policy` the file with the policy to trust.
-    pub(crate) fn new(program: &Path, policy: &Path) -> Result<Self> {
+    /// `program` is the verifier, `trust` the file that says whom to trust.
+    pub(crate) fn new(program: &Path, trust: &Path) -> Result<Self> {
         ensure!(program.is_file(), "{} is missing: build it as the service was built", program.display());
-        Ok(Self { program: program.to_path_buf(), policy: policy.to_path_buf() })
+        Ok(Self { program: program.to_path_buf(), trust: trust.to_path_buf() })
     }
 
-    pub(crate) fn dataset(&self, dataset: &Path, export_key: &Path) -> Result<Verdict> {
-        let mut command = self.command("dataset", dataset);
-        command.arg("--export-key").arg(export_key);
-        judge("dataset.zip", command)
+    pub(crate) fn dataset(&self, dataset: &Path) -> Result<Verdict> {
+        judge("dataset.zip", self.command("dataset", dataset))
     }
 
     pub(crate) fn receipt(&self, receipt: &Path) -> Result<Verdict> {
@@ -50,7 +48,7 @@ impl Verifier {
 
     fn command(&self, kind: &str, what: &Path) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg(kind).arg(what).arg("--policy").arg(&self.policy);
+        command.arg(kind).arg(what).arg("--trust").arg(&self.trust);
         command
     }
 }
