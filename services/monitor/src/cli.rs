@@ -12,8 +12,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use trialseal_runtime::clock::SystemClock;
 use trialseal_runtime::settings::LogFormat;
 use trialseal_runtime::telemetry;
-use trialseal_seal::hash::sha256;
+use trialseal_seal::hash::{Hash, sha256};
 use trialseal_seal::policy::Policy;
+use trialseal_seal::trust::{Trust, read_fingerprint};
 
 use crate::compare::Other;
 use crate::monitor::{Following, Monitor};
@@ -21,6 +22,7 @@ use crate::notice::{Notices, Webhook};
 use crate::place::LedgerUrl;
 use crate::report::Report;
 use crate::state::{Folder, StateError};
+use crate::trust::{self, Others, Outcome};
 
 /// The exit code where the place is lost, damaged, or not to be used.
 pub const NO_PLACE: u8 = 3;
@@ -72,6 +74,21 @@ enum Command {
         #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
         every: u64,
     },
+    /// Gets whom to trust: the ledger's policy and export keys, compared with what others say, and kept as `trust.txt`.
+    Trust {
+        /// The ledger's address, such as https://ledger.example.org.
+        #[arg(long, value_name = "URL")]
+        ledger: String,
+        /// The monitor's folder. What is kept there is replaced only where a fingerprint says so.
+        #[arg(long, value_name = "DIR")]
+        folder: PathBuf,
+        /// A second place where the same text is published; can be given several times.
+        #[arg(long, value_name = "FILE_OR_URL")]
+        also: Vec<String>,
+        /// The text's fingerprint (SHA-256), as somebody else than the ledger gave it.
+        #[arg(long, value_name = "HEX", value_parser = read_fingerprint)]
+        fingerprint: Option<Hash>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -79,9 +96,8 @@ struct What {
     /// The ledger's address, such as https://ledger.example.org.
     #[arg(long, value_name = "URL")]
     ledger: String,
-    /// Your tlog-policy: which log and which witnesses you trust. Get it from a source you trust.
-    #[arg(long, value_name = "FILE")]
-    policy: PathBuf,
+    #[command(flatten)]
+    trusted: Trusted,
     /// The monitor's folder: its place, its reports, the evidence.
     #[arg(long, value_name = "DIR")]
     folder: PathBuf,
@@ -114,6 +130,18 @@ struct What {
     webhook_secret_file: Option<PathBuf>,
 }
 
+/// Whom to trust.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Trusted {
+    /// The ledger's trust text, as `trialseal-monitor trust` keeps it.
+    #[arg(long, value_name = "FILE")]
+    trust: Option<PathBuf>,
+    /// A tlog-policy of your own, in its place: which log and which witnesses you trust.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
 /// Carries a command out; gives the exit code.
 ///
 /// # Errors
@@ -125,15 +153,17 @@ pub fn run(cli: Cli) -> Result<u8> {
     };
     telemetry::init(format, &cli.log_filter)?;
     let (what, every, json) = match cli.command {
+        Command::Trust { ledger, folder, also, fingerprint } => {
+            let others = Others { places: also, fingerprint };
+            return take_trust(&ledger, &folder, &others);
+        }
         Command::Check { what, json } => (what, None, json),
         Command::Run { what, every } => (what, Some(Duration::from_secs(every)), false),
     };
     let token = what.token_file.as_deref().map(read_word).transpose()?;
     check_address(&what.ledger, token.is_some())?;
     let ledger = LedgerUrl::new(&what.ledger, token);
-    let policy_text = read(&what.policy)?;
-    let policy = Policy::from_bytes(&policy_text);
-    let policy = policy.with_context(|| format!("the policy {}", what.policy.display()))?;
+    let (policy, policy_text, trust) = what.trusted.read()?;
     if what.first {
         say_whom_is_trusted(&what.ledger, &policy);
     }
@@ -144,6 +174,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         address: what.ledger.clone(),
         policy,
         policy_text,
+        trust,
         trials: what.trial.clone(),
         reread: what.reread,
         max_age_seconds: what.max_age,
@@ -165,6 +196,36 @@ pub fn run(cli: Cli) -> Result<u8> {
             "pass"
         );
         thread::sleep(every);
+    }
+}
+
+fn take_trust(ledger: &str, folder: &Path, others: &Others) -> Result<u8> {
+    check_address(ledger, false)?;
+    let folder = Folder::take(folder)?;
+    match trust::take(&LedgerUrl::new(ledger, None), &folder, others)? {
+        Outcome::Kept(said) => {
+            println!("{said}");
+            Ok(0)
+        }
+        Outcome::Wrong(said) => {
+            println!("{said}");
+            Ok(1)
+        }
+    }
+}
+
+impl Trusted {
+    /// The policy, its text, and the trust text where that is where it came from.
+    fn read(&self) -> Result<(Policy, Vec<u8>, Option<Trust>)> {
+        if let Some(file) = &self.trust {
+            let trust = Trust::parse(&read(file)?);
+            let trust = trust.with_context(|| format!("the trust text {}", file.display()))?;
+            return Ok((trust.policy().clone(), trust.policy_text().into_bytes(), Some(trust)));
+        }
+        let file = self.policy.as_deref().context("neither --trust nor --policy is given")?;
+        let text = read(file)?;
+        let policy = Policy::from_bytes(&text).with_context(|| format!("the policy {}", file.display()))?;
+        Ok((policy, text, None))
     }
 }
 

@@ -26,6 +26,7 @@ mod report;
 mod state;
 mod tiles;
 mod trial;
+mod trust;
 
 pub use self::compare::Other;
 pub use self::evidence::EVIDENCE;

@@ -7,6 +7,7 @@ use trialseal_seal::hash::sha256;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::proof::MAX_SEAL_LEAD_SECONDS;
 use trialseal_seal::time::Timestamp;
+use trialseal_seal::trust::Trust;
 use trialseal_verify::Verdict;
 
 use crate::compare::Other;
@@ -18,6 +19,7 @@ use crate::place::{Http, Place};
 use crate::report::{LogFacts, Report, TrialFacts};
 use crate::state::{Folder, State, StateError};
 use crate::trial;
+use crate::trust;
 
 /// What a monitor follows, and how.
 pub struct Monitor<'a> {
@@ -29,6 +31,8 @@ pub struct Monitor<'a> {
     pub policy: Policy,
     /// The policy's text, which goes with all evidence.
     pub policy_text: Vec<u8>,
+    /// The text that the policy came from, to be held against what the ledger offers.
+    pub trust: Option<Trust>,
     /// The trials to follow.
     pub trials: Vec<String>,
     /// Whether all events are read again in each pass, those before the saved place as well.
@@ -98,6 +102,8 @@ impl Monitor<'_> {
         report.findings.append(&mut log.findings);
         report.findings.extend(followed.err());
         self.others(&log, report);
+        let trust = self.trust.as_ref().map(|trust| trust::compare(self.ledger, trust));
+        report.findings.extend(trust.and_then(Result::err));
         if !report.findings.iter().any(Finding::is_alarm) {
             self.fresh(&log, report);
         }

@@ -67,6 +67,7 @@ impl Room {
             address: "http://ledger".into(),
             policy: Policy::parse(&self.policy).unwrap(),
             policy_text: self.policy.clone().into_bytes(),
+            trust: None,
             trials: vec![TRIAL.into()],
             reread: self.reread,
             max_age_seconds: 180,
