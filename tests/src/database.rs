@@ -89,6 +89,29 @@ impl Database {
         }
     }
 
+    /// What a service is told that comes as another user of the server.
+    pub fn url_of(&self, user: &str) -> String {
+        self.options_of(user).to_url_lossy().to_string()
+    }
+
+    fn options_of(&self, user: &str) -> PgConnectOptions {
+        match &self.0 {
+            Kind::Sqlite { .. } => panic!("the embedded database has no users"),
+            Kind::Postgres { server, name } => PgConnectOptions::clone(server).username(user).database(name),
+        }
+    }
+
+    /// Carries out statements as another user of the server.
+    pub fn execute_as(&self, user: &str, sql: &str) -> Result<(), String> {
+        let options = self.options_of(user);
+        let done = wait(async {
+            let mut session = PgConnection::connect_with(&options).await?;
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session).await?;
+            session.close().await
+        });
+        done.map_err(|error| error.to_string())
+    }
+
     /// Which engine it is.
     pub fn engine(&self) -> Engine {
         match &self.0 {

@@ -114,6 +114,11 @@ impl Service {
         Self::prepared_in(dir, database, url, &[])
     }
 
+    /// As [`Service::prepared`], on a database whose address the service is told so.
+    pub fn prepared_on(database: Database, url: &str) -> Self {
+        Self::prepared_in(folder(), database, url.to_owned(), &[])
+    }
+
     /// Sets one more setting for the next start.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.settings.push((name, value.to_owned()));

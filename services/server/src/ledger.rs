@@ -59,6 +59,16 @@ impl Ledger {
         matches!(settings.database, Database::Sqlite(_))
     }
 
+    /// Brings the tables up to date, and opens no ledger.
+    pub(crate) async fn migrate(settings: &Settings) -> Result<()> {
+        let Database::Postgres(url) = &settings.database else {
+            bail!(
+                "the embedded database is brought up to date by every start; --database-url names another one"
+            )
+        };
+        Ok(PostgresStore::migrate(url).await?)
+    }
+
     /// Opens the ledger in `settings.dir`, or makes one.
     pub(crate) async fn open_or_make(settings: &Settings) -> Result<Self> {
         let Found { dir, store } = Self::find(settings).await?;

@@ -83,6 +83,12 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Make the tables of a PostgreSQL database, or bring them up to date, as the user who owns them. The service does so by
+    /// itself where its own user may.
+    Migrate {
+        #[command(flatten)]
+        place: Place,
+    },
     /// Fold every read model again from the first event; a running service goes on meanwhile.
     Rebuild {
         #[command(flatten)]
@@ -204,6 +210,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Token(command) => runtime.block_on(token(command)),
         Command::Admin(command) => runtime.block_on(admin(command)),
         Command::Check { place } => runtime.block_on(check(&place.settings(None, None)?)),
+        Command::Migrate { place } => {
+            runtime.block_on(Ledger::migrate(&place.settings(None, None)?))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Rebuild { place } => runtime.block_on(rebuild(&place.settings(None, None)?)),
         Command::Doctor { place } => runtime.block_on(doctor(&place)),
     }

@@ -5,6 +5,8 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
 use trialseal_store::StoreError;
 
+const INSUFFICIENT_PRIVILEGE: &str = "42501";
+
 /// Sorts an error by what the caller can do. Of PostgreSQL's words only the primary message is handed on: details and
 /// hints can hold values.
 pub(crate) fn failed(error: Error) -> StoreError {
@@ -43,7 +45,15 @@ fn refused(code: &str, message: &str) -> StoreError {
 /// As [`failed`], for bringing the tables up to date.
 pub(crate) fn migration_failed(error: MigrateError) -> StoreError {
     match error {
-        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => failed(error),
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => match failed(error) {
+            StoreError::Refused(says) if says.contains(INSUFFICIENT_PRIVILEGE) => {
+                StoreError::Refused(format!(
+                    "the tables are not those of this version, and this user may not change them: \
+                 run `trialseal migrate` as their owner ({says})"
+                ))
+            }
+            other => other,
+        },
         other => StoreError::Refused(format!("the tables are not those of this version: {other}")),
     }
 }

@@ -16,19 +16,19 @@ mod record;
 mod registry;
 mod seals;
 mod session;
+mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use trialseal_store::columns::{self, HeadColumns};
 use trialseal_store::{LedgerHead, Result, StoreError};
 use uuid::Uuid;
 
-use crate::error::{failed, migration_failed};
+use crate::error::failed;
 use crate::session::{Health, Session};
 
 /// Connections of one process at the most.
@@ -82,11 +82,8 @@ impl PostgresStore {
     /// As [`connect`](Self::connect), with at most so many connections in the place of 16.
     pub async fn connect_with(url: &str, origin: &str, connections: u32) -> Result<Self> {
         let options = options(url)?;
-        // A migration may run for longer than any statement of the service may.
-        let session = tokio::time::timeout(TURN, PgConnection::connect_with(&options)).await;
-        let mut session =
-            session.map_err(|_| StoreError::Unavailable("no answer".into()))?.map_err(failed)?;
-        migrator().run_direct(None, &mut session, false).await.map_err(migration_failed)?;
+        let mut session = first_session(&options).await?;
+        tables::bring_up_to_date(&mut session).await?;
         let ledger = ledger_of(&mut session, origin).await?;
         let durable = ("synchronous_commit", durable(&mut session).await?);
         session.close().await.map_err(failed)?;
@@ -101,6 +98,16 @@ impl PostgresStore {
         let pool = pool.max_connections(connections).connect_with(options).await.map_err(failed)?;
         let (origin, who, patience) = (origin.to_owned(), None, PATIENCE);
         Ok(Self { origin, ledger, who, pool, election, patience, health })
+    }
+
+    /// Makes the tables, or brings them up to date, as their owner: the service need not be the one who may.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn migrate(url: &str) -> Result<()> {
+        let mut session = first_session(&options(url)?).await?;
+        tables::bring_up_to_date(&mut session).await?;
+        session.close().await.map_err(failed)
     }
 
     /// The same store, giving a silent server so long in the place of 75 s. For tests.
@@ -155,6 +162,12 @@ impl Locked {
     }
 }
 
+/// A session without the limits of the service: a migration may run for longer than any of its statements.
+async fn first_session(options: &PgConnectOptions) -> Result<PgConnection> {
+    let session = tokio::time::timeout(TURN, PgConnection::connect_with(options)).await;
+    session.map_err(|_| StoreError::Unavailable("no answer".into()))?.map_err(failed)
+}
+
 /// Reads a URL. SQLx looks at everything in it but the scheme.
 fn options(url: &str) -> Result<PgConnectOptions> {
     let ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
@@ -163,18 +176,6 @@ fn options(url: &str) -> Result<PgConnectOptions> {
         // The reason is not told: it could show the password.
         _ => Err(StoreError::Refused("this is no URL of a PostgreSQL database (postgres://…)".into())),
     }
-}
-
-fn migrator() -> Migrator {
-    let migrations = [
-        ("ledger", include_str!("../../../migrations/postgres/0001_ledger.sql")),
-        ("election", include_str!("../../../migrations/postgres/0002_election.sql")),
-        ("identity", include_str!("../../../migrations/postgres/0003_identity.sql")),
-    ];
-    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
-        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    };
-    Migrator::with_migrations((1..).zip(migrations).map(migration).collect())
 }
 
 /// The number of the ledger of this origin, which is made where it is missing.

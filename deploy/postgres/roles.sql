@@ -1,0 +1,29 @@
+-- The users of a ledger's database, and who owns it. Once a database, as a superuser, in the database itself:
+--
+--     createdb trialseal
+--     psql --dbname trialseal --set ON_ERROR_STOP=1 --file roles.sql
+--
+-- trialseal_owner makes and changes the tables, and nothing else (`trialseal migrate`); it is not used while the service runs.
+-- trialseal_service is the service: what it may do stands in rights.sql.
+-- trialseal_backup reads everything, for pg_dump: encrypted data and wrapped keys, which tell nothing without the master key.
+--
+-- They log in as pg_hba.conf says. Give passwords with \password, never in a file.
+
+DO $$
+DECLARE
+    name TEXT;
+BEGIN
+    FOREACH name IN ARRAY ARRAY ['trialseal_owner', 'trialseal_service', 'trialseal_backup'] LOOP
+        IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = name) THEN
+            EXECUTE format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS', name);
+        END IF;
+    END LOOP;
+    EXECUTE format('ALTER DATABASE %I OWNER TO trialseal_owner', current_database());
+    -- Else anybody on the server could come in, and make temporary tables.
+    EXECUTE format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database());
+    EXECUTE format('GRANT CONNECT ON DATABASE %I TO trialseal_service, trialseal_backup', current_database());
+END $$;
+
+ALTER SCHEMA public OWNER TO trialseal_owner;
+REVOKE ALL ON SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO trialseal_service, trialseal_backup;

@@ -1,0 +1,36 @@
+//! The tables: made and changed by migrations, each of which is carried out once.
+
+use sqlx::migrate::{Migrate as _, Migration, MigrationType, Migrator};
+use sqlx::{PgConnection, SqlSafeStr};
+use trialseal_store::Result;
+
+use crate::error::migration_failed;
+
+/// Brings the tables up to date. A user who may change no table is not asked to where nothing has to be changed.
+pub(crate) async fn bring_up_to_date(session: &mut PgConnection) -> Result<()> {
+    let migrator = migrator();
+    if are_up_to_date(&migrator, session).await {
+        return Ok(());
+    }
+    migrator.run_direct(None, session, false).await.map_err(migration_failed)
+}
+
+/// Whether these migrations and no others were carried out. Each is noted in the transaction that carries it out.
+async fn are_up_to_date(migrator: &Migrator, session: &mut PgConnection) -> bool {
+    // Where the table is not there yet, or cannot be read, the answer is no as well.
+    let applied = session.list_applied_migrations(&migrator.table_name).await.unwrap_or_default();
+    let applied = applied.iter().map(|migration| (migration.version, &migration.checksum));
+    applied.eq(migrator.iter().map(|migration| (migration.version, &migration.checksum)))
+}
+
+fn migrator() -> Migrator {
+    let migrations = [
+        ("ledger", include_str!("../../../migrations/postgres/0001_ledger.sql")),
+        ("election", include_str!("../../../migrations/postgres/0002_election.sql")),
+        ("identity", include_str!("../../../migrations/postgres/0003_identity.sql")),
+    ];
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(migrations).map(migration).collect())
+}
