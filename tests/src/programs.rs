@@ -35,6 +35,13 @@ fn build() -> PathBuf {
     folder
 }
 
+/// A script of ours that uses packages of others.
+pub fn script(name: &str) -> Command {
+    let mut command = other("python3");
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("others").join(name));
+    command
+}
+
 /// A program of others, which are installed where they are missing.
 pub fn other(name: &str) -> Command {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();

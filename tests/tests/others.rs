@@ -10,16 +10,10 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use trialseal_tests::{
     Client, Engine, Listener, Service, Trial, Verifier, all_files, flip, on_both_engines, other, program,
+    script,
 };
 
 on_both_engines!(another_program_checks_the_log_and_another_witness_cosigns_it);
-
-/// A script of ours that uses their packages.
-fn script(name: &str) -> Command {
-    let mut command = other("python3");
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("others").join(name));
-    command
-}
 
 #[track_caller]
 fn well(output: &Output) -> String {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use trialseal_access::http::{Refused, Unavailable};
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::Clock;
 use zeroize::Zeroizing;
 
@@ -52,9 +53,9 @@ impl From<Unavailable> for NotVouched {
 }
 
 impl Provider {
-    /// The provider that a configuration names. Nothing is asked of it before somebody comes with its word.
-    pub fn new(config: OidcConfig, clock: Arc<dyn Clock>) -> Self {
-        Self::asked_by(config, clock, Arc::new(Http::new()))
+    /// The provider that a configuration names, believed where these authorities vouch for its name. Nothing is asked of it before somebody comes with its word.
+    pub fn new(config: OidcConfig, authorities: &Authorities, clock: Arc<dyn Clock>) -> Self {
+        Self::asked_by(config, clock, Arc::new(Http::new(authorities)))
     }
 
     /// Where its doors are.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::SystemClock;
 use trialseal_runtime::settings::LogFormat;
 use trialseal_runtime::telemetry;
@@ -19,7 +20,7 @@ use trialseal_seal::trust::{Trust, read_fingerprint};
 use crate::compare::Other;
 use crate::monitor::{Following, Monitor};
 use crate::notice::{Notices, Webhook};
-use crate::place::LedgerUrl;
+use crate::place::{Http, LedgerUrl};
 use crate::report::Report;
 use crate::state::{Folder, StateError};
 use crate::trust::{self, Others, Outcome};
@@ -88,6 +89,9 @@ enum Command {
         /// The text's fingerprint (SHA-256), as somebody else than the ledger gave it.
         #[arg(long, value_name = "HEX", value_parser = read_fingerprint)]
         fingerprint: Option<Hash>,
+        /// Certificate authorities to believe beside the public ones, in PEM.
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
     },
 }
 
@@ -122,6 +126,10 @@ struct What {
     /// Another monitor's `checkpoint`, a file or an address; can be given several times.
     #[arg(long, value_name = "FILE_OR_URL")]
     peer: Vec<String>,
+    /// A file of certificate authorities, as PEM, that are believed beside the public ones: about the ledger, witnesses, peers,
+    /// and whoever is told.
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// Where to post alarms, as Standard Webhooks has it.
     #[arg(long, value_name = "URL", requires = "webhook_secret_file")]
     webhook: Option<String>,
@@ -153,8 +161,9 @@ pub fn run(cli: Cli) -> Result<u8> {
     };
     telemetry::init(format, &cli.log_filter)?;
     let (what, every, json) = match cli.command {
-        Command::Trust { ledger, folder, also, fingerprint } => {
-            let others = Others { places: also, fingerprint };
+        Command::Trust { ledger, folder, also, fingerprint, ca } => {
+            let http = Http::new(&Authorities::with_file(ca.as_deref())?);
+            let others = Others { places: also, fingerprint, http };
             return take_trust(&ledger, &folder, &others);
         }
         Command::Check { what, json } => (what, None, json),
@@ -162,12 +171,13 @@ pub fn run(cli: Cli) -> Result<u8> {
     };
     let token = what.token_file.as_deref().map(read_word).transpose()?;
     check_address(&what.ledger, token.is_some())?;
-    let ledger = LedgerUrl::new(&what.ledger, token);
+    let http = Http::new(&Authorities::with_file(what.ca.as_deref())?);
+    let ledger = LedgerUrl::new(http.clone(), &what.ledger, token);
     let (policy, policy_text, trust) = what.trusted.read()?;
     if what.first {
         say_whom_is_trusted(&what.ledger, &policy);
     }
-    let notices = Notices { webhook: what.webhook()? };
+    let notices = Notices { webhook: what.webhook(&http)? };
     let clock = SystemClock;
     let monitor = Monitor {
         ledger: &ledger,
@@ -179,6 +189,7 @@ pub fn run(cli: Cli) -> Result<u8> {
         reread: what.reread,
         max_age_seconds: what.max_age,
         others: what.others(),
+        http,
         notices,
         clock: &clock,
     };
@@ -202,7 +213,7 @@ pub fn run(cli: Cli) -> Result<u8> {
 fn take_trust(ledger: &str, folder: &Path, others: &Others) -> Result<u8> {
     check_address(ledger, false)?;
     let folder = Folder::take(folder)?;
-    match trust::take(&LedgerUrl::new(ledger, None), &folder, others)? {
+    match trust::take(&LedgerUrl::new(others.http.clone(), ledger, None), &folder, others)? {
         Outcome::Kept(said) => {
             println!("{said}");
             Ok(0)
@@ -235,11 +246,11 @@ impl What {
         witnesses.chain(self.peer.iter().cloned().map(Other::Peer)).collect()
     }
 
-    fn webhook(&self) -> Result<Option<Webhook>> {
+    fn webhook(&self, http: &Http) -> Result<Option<Webhook>> {
         let Some((url, file)) = self.webhook.as_ref().zip(self.webhook_secret_file.as_ref()) else {
             return Ok(None);
         };
-        let webhook = Webhook::new(url, &read_word(file)?);
+        let webhook = Webhook::new(http.clone(), url, &read_word(file)?);
         let webhook = webhook.with_context(|| {
             format!("{} holds no secret of the form whsec_… with 24 to 64 bytes", file.display())
         })?;

@@ -41,6 +41,8 @@ pub struct Monitor<'a> {
     pub max_age_seconds: u64,
     /// Who else was shown the log.
     pub others: Vec<Other>,
+    /// Asks them.
+    pub http: Http,
     /// Whom to tell of alarms.
     pub notices: Notices,
     /// The time.
@@ -142,10 +144,9 @@ impl Monitor<'_> {
     }
 
     fn others(&self, log: &Log<'_>, report: &mut Report) {
-        let http = Http::default();
         let mut seen = BTreeMap::new();
         for other in &self.others {
-            match other.compare(&http, log) {
+            match other.compare(&self.http, log) {
                 Ok(size) => {
                     seen.insert(other.name(), size);
                 }

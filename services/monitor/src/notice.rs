@@ -24,10 +24,10 @@ pub struct Webhook {
 
 impl Webhook {
     /// A webhook at an address; `secret` is `whsec_` and 24 to 64 bytes in base64. `None` where it is not.
-    pub fn new(url: &str, secret: &str) -> Option<Self> {
+    pub fn new(http: Http, url: &str, secret: &str) -> Option<Self> {
         let secret = STANDARD.decode(secret.trim().strip_prefix(SECRET_PREFIX)?).ok()?;
         let fits = SECRET_BYTES.contains(&secret.len());
-        fits.then(|| Self { url: url.to_owned(), secret, http: Http::default() })
+        fits.then(|| Self { url: url.to_owned(), secret, http })
     }
 
     /// The value of `webhook-signature`: `v1,` and the HMAC-SHA256 of id, time and body in base64.
@@ -84,12 +84,18 @@ impl Notices {
 
 #[cfg(test)]
 mod tests {
+    use trialseal_runtime::client::Authorities;
+
     use super::*;
+
+    fn webhook(secret: &str) -> Option<Webhook> {
+        Webhook::new(Http::new(&Authorities::public()), "http://a", secret)
+    }
 
     #[test]
     fn a_signature_is_that_of_the_specification() {
         // The example of the specification's reference libraries.
-        let webhook = Webhook::new("http://a", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+        let webhook = webhook("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signature =
             webhook.signature("msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signature.unwrap(), "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
@@ -98,7 +104,7 @@ mod tests {
     #[test]
     fn what_is_no_secret_is_refused() {
         for secret in ["", "whsec_", "whsec_AAAA", "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_!"] {
-            assert!(Webhook::new("http://a", secret).is_none(), "{secret}");
+            assert!(webhook(secret).is_none(), "{secret}");
         }
     }
 }

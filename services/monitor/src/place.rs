@@ -1,10 +1,9 @@
 //! Where a ledger is read from: one trait, and the ledger at an address.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use trialseal_runtime::client::Authorities;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 
 /// Longest wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -40,20 +39,12 @@ pub struct Http {
     agent: Agent,
 }
 
-impl Default for Http {
-    fn default() -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build())
-            .timeout_global(Some(TIMEOUT))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
-        Self { agent: config.into() }
-    }
-}
-
 impl Http {
+    /// Believes these authorities about the names of servers.
+    pub fn new(authorities: &Authorities) -> Self {
+        Self { agent: authorities.agent(TIMEOUT) }
+    }
+
     /// The answer to a GET, with a bearer token if there is one.
     ///
     /// # Errors
@@ -95,8 +86,8 @@ pub struct LedgerUrl {
 
 impl LedgerUrl {
     /// The ledger whose checkpoint is at `<prefix>/log/checkpoint`. The token goes along with `v1/…` alone.
-    pub fn new(prefix: &str, token: Option<String>) -> Self {
-        Self { http: Http::default(), prefix: prefix.trim_end_matches('/').to_owned(), token }
+    pub fn new(http: Http, prefix: &str, token: Option<String>) -> Self {
+        Self { http, prefix: prefix.trim_end_matches('/').to_owned(), token }
     }
 }
 

@@ -20,12 +20,14 @@ const TRUST: &str = "trust.txt";
 const PATH: &str = "v1/trust";
 
 /// What somebody knows of a ledger's keys beside the ledger.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Others {
     /// Files or addresses of the same text.
     pub(crate) places: Vec<String>,
     /// The fingerprint as somebody else gave it.
     pub(crate) fingerprint: Option<Hash>,
+    /// Reads the addresses.
+    pub(crate) http: Http,
 }
 
 /// What became of it, in words for people. Wrong is what two places say differently.
@@ -47,7 +49,7 @@ pub(crate) fn take(ledger: &dyn Place, folder: &Folder, others: &Others) -> Resu
         return Ok(Outcome::Wrong(message));
     }
     for place in &others.places {
-        let theirs = read(place)?;
+        let theirs = read(&others.http, place)?;
         if theirs.fingerprint() != fingerprint {
             let message = format!("{place} names other keys than the ledger.\n{}", unlike(&theirs, &offered));
             return Ok(Outcome::Wrong(message));
@@ -118,9 +120,9 @@ fn kept(folder: &Folder) -> Result<Option<Trust>> {
     }
 }
 
-fn read(place: &str) -> Result<Trust> {
+fn read(http: &Http, place: &str) -> Result<Trust> {
     let bytes = if place.starts_with("http://") || place.starts_with("https://") {
-        match Http::default().get(place, None).with_context(|| format!("{place} does not answer"))? {
+        match http.get(place, None).with_context(|| format!("{place} does not answer"))? {
             Answer { status: 200, body } => body,
             Answer { status, .. } => bail!("{place} answers with HTTP {status}"),
         }
@@ -140,6 +142,7 @@ fn unlike(there: &Trust, here: &Trust) -> String {
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
+    use trialseal_runtime::client::Authorities;
     use trialseal_seal::dataset::ExportSigner;
     use trialseal_seal::note::{KeyKind, Signer};
     use trialseal_seal::policy::Policy;
@@ -169,8 +172,12 @@ mod tests {
         take(&Offers(trust.to_string()), &Folder::take(dir.path()).unwrap(), others)
     }
 
+    fn nobody() -> Others {
+        Others { places: Vec::new(), fingerprint: None, http: Http::new(&Authorities::public()) }
+    }
+
     fn fingerprint(trust: &Trust) -> Others {
-        Others { places: Vec::new(), fingerprint: Some(trust.fingerprint()) }
+        Others { fingerprint: Some(trust.fingerprint()), ..nobody() }
     }
 
     fn is_kept(trust: &Trust, dir: &TempDir) -> bool {
@@ -180,12 +187,12 @@ mod tests {
     #[test]
     fn first_use_is_kept_with_a_warning_and_never_replaced_by_itself() {
         let (dir, trust, other) = (tempfile::tempdir().unwrap(), text(1), text(2));
-        let Outcome::Kept(said) = take_from(&trust, &dir, &Others::default()).unwrap() else { panic!() };
+        let Outcome::Kept(said) = take_from(&trust, &dir, &nobody()).unwrap() else { panic!() };
         assert!(said.contains("Warning") && said.contains(&trust.fingerprint().to_string()), "{said}");
-        let Outcome::Kept(said) = take_from(&trust, &dir, &Others::default()).unwrap() else { panic!() };
+        let Outcome::Kept(said) = take_from(&trust, &dir, &nobody()).unwrap() else { panic!() };
         assert!(said.contains("before") && !said.contains("Warning"), "{said}");
 
-        let Outcome::Wrong(said) = take_from(&other, &dir, &Others::default()).unwrap() else { panic!() };
+        let Outcome::Wrong(said) = take_from(&other, &dir, &nobody()).unwrap() else { panic!() };
         assert!(
             said.contains("only there") && said.contains("only the ledger") && is_kept(&trust, &dir),
             "{said}"
@@ -203,7 +210,7 @@ mod tests {
     fn a_second_place_has_to_say_the_same() {
         let (dir, trust, other) = (tempfile::tempdir().unwrap(), text(1), text(2));
         let file = dir.path().join("second");
-        let second = || Others { places: vec![file.to_str().unwrap().to_owned()], fingerprint: None };
+        let second = || Others { places: vec![file.to_str().unwrap().to_owned()], ..nobody() };
         fs::write(&file, other.to_string()).unwrap();
         assert!(matches!(take_from(&trust, &dir, &second()).unwrap(), Outcome::Wrong(_)));
         fs::write(&file, "nothing of the kind").unwrap();

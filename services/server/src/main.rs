@@ -27,6 +27,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use mimalloc::MiMalloc;
 use trialseal_projector::Model;
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::settings::{SETTINGS, Settings, unknown_in_process};
 use trialseal_runtime::telemetry;
 
@@ -309,6 +310,7 @@ async fn doctor(place: &Place) -> Result<ExitCode> {
         println!("\n{name} is set, but there is no such setting");
     }
     roles::provider_config(&settings)?;
+    Authorities::with_file(settings.ca_file.as_deref())?;
     if !Ledger::exists(&settings) {
         println!("\nno ledger in {} yet: serve makes one", settings.dir.display());
         return Ok(ExitCode::SUCCESS);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use trialseal_runtime::client::Authorities;
 use trialseal_seal::note::{KeyKind, VerifierKey};
 use trialseal_seal::policy::Policy;
 use trialseal_sealer::{HttpWitness, Witness};
@@ -48,7 +49,11 @@ impl PublicationPolicy {
 
     /// The witnesses to ask: those with an address. What one without has cosigned counts, and it is asked for nothing more:
     /// a key that was replaced.
-    pub(crate) fn witnesses(&self, patience: Duration) -> Result<Vec<Arc<dyn Witness>>> {
+    pub(crate) fn witnesses(
+        &self,
+        authorities: &Authorities,
+        patience: Duration,
+    ) -> Result<Vec<Arc<dyn Witness>>> {
         let mut witnesses: Vec<Arc<dyn Witness>> = Vec::new();
         for witness in self.policy.witnesses() {
             let name = &witness.name;
@@ -57,7 +62,7 @@ impl PublicationPolicy {
                 "witness {name} of the publication policy has a key of a kind that cannot be verified here: give its \
                  Ed25519 key"
             );
-            let Some(asked) = HttpWitness::new(witness, patience) else {
+            let Some(asked) = HttpWitness::new(witness, authorities, patience) else {
                 tracing::info!(witness = name, "server.policy.unasked");
                 continue;
             };

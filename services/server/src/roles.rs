@@ -12,6 +12,7 @@ use trialseal_exporter::{Exporter, ExporterParts};
 use trialseal_identity::{Identity, IdentityParts, OidcConfig, Provider};
 use trialseal_ingest::{Ingest, IngestParts, Limits};
 use trialseal_query::{Query, QueryParts};
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::{Clock, SystemClock};
 use trialseal_runtime::ids::{Ids, SystemIds};
 use trialseal_runtime::settings::Settings;
@@ -59,6 +60,7 @@ async fn serve_elected(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(SystemIds);
     let progress = Arc::new(Progress::new());
+    let authorities = Authorities::with_file(settings.ca_file.as_deref())?;
 
     let writer = writer(&ledger, settings, &clock, &progress);
     let access_log = access_log(&ledger, &writer, &clock, &ids);
@@ -66,9 +68,9 @@ async fn serve_elected(
     let keys = ledger.verifier_keys()?;
     bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
     // Not before: what the sealer signs with must be the key that is registered.
-    let sealer = sealer(&ledger, settings, &clock, &progress).await?;
+    let sealer = sealer(&ledger, settings, &authorities, &clock, &progress).await?;
 
-    let identity = Arc::new(identity(&ledger, settings, &clock, &ids, writer.clone())?);
+    let identity = Arc::new(identity(&ledger, settings, &authorities, &clock, &ids, writer.clone())?);
     let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, writer));
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
     exporter.resume_exports().await.context("cannot take up unfinished exports")?;
@@ -127,6 +129,7 @@ pub(crate) fn provider_config(settings: &Settings) -> Result<Option<OidcConfig>>
 fn identity(
     ledger: &Ledger,
     settings: &Settings,
+    authorities: &Authorities,
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
     writer: Writer,
@@ -141,7 +144,7 @@ fn identity(
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
         address: settings.public_address.clone(),
-        provider: config.map(|config| Provider::new(config, Arc::clone(clock))),
+        provider: config.map(|config| Provider::new(config, authorities, Arc::clone(clock))),
         proxies: settings.proxies.clone(),
     }))
 }
@@ -209,6 +212,7 @@ fn query(
 async fn sealer(
     ledger: &Ledger,
     settings: &Settings,
+    authorities: &Authorities,
     clock: &Arc<dyn Clock>,
     progress: &Arc<Progress>,
 ) -> Result<Sealer> {
@@ -217,7 +221,7 @@ async fn sealer(
         place: Arc::new(Folder::new(ledger.log_folder())),
         signers: ledger.log_signers()?,
         policy: ledger.policy.policy().clone(),
-        witnesses: ledger.policy.witnesses(settings.witness_patience)?,
+        witnesses: ledger.policy.witnesses(authorities, settings.witness_patience)?,
         clock: Arc::clone(clock),
         progress: Arc::clone(progress),
         settings: SealerSettings { interval: settings.seal_interval, heartbeat: settings.heartbeat },

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Parser, Subcommand, ValueEnum};
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::SystemClock;
 use trialseal_runtime::settings::LogFormat;
 use trialseal_runtime::shutdown::{Roles, Shutdown};
@@ -142,6 +143,8 @@ async fn serve(run: &Run) -> Result<()> {
         }
         None => Folder::create(&run.folder, run.config()?, &lock)?,
     };
+    let authorities = folder.config.ca.as_ref().map(|file| run.folder.join(file));
+    let authorities = Authorities::with_file(authorities.as_deref())?;
     let (keys, published) = (folder.keys()?, Arc::default());
     let verifier_keys = keys.verifier_keys();
     let (journal, notes) = folder.journal(&lock)?;
@@ -157,7 +160,7 @@ async fn serve(run: &Run) -> Result<()> {
     let mut roles = Roles::new(shutdown.clone());
     // The lock lives as long as the threads that write, which nothing can end from outside.
     let lock = Arc::new(lock);
-    for mirror in Mirror::all(&folder.config, &run.folder, &shutdown) {
+    for mirror in Mirror::all(&folder.config, &run.folder, &authorities, &shutdown) {
         roles.spawn("mirror", mirror.run(Arc::clone(&lock), shutdown.clone()));
     }
     let deciding = move || {

@@ -7,6 +7,7 @@
 //! log ledger.example.org/main+0a1b2c3d+AW…
 //! log sum.golang.org+033de0ae+Ac… go.sum database tree
 //! mirror https://ledger.example.org/log ledger.example.org/main
+//! ca hospital.pem
 //! ```
 
 use std::collections::HashMap;
@@ -44,6 +45,8 @@ pub(crate) struct Config {
     pub(crate) logs: Vec<Log>,
     /// Those of them that it keeps a copy of.
     pub(crate) mirrors: Vec<Mirrored>,
+    /// The file of certificate authorities that are believed beside the public ones; below the folder unless absolute.
+    pub(crate) ca: Option<PathBuf>,
 }
 
 /// A key that is trusted to sign a log's checkpoints. A log may have several.
@@ -87,8 +90,16 @@ impl Mirrored {
 impl Config {
     /// A witness with these and otherwise what is usual.
     pub(crate) fn new(name: &str, listen: SocketAddr, logs: Vec<Log>) -> Self {
-        let (name, prefix) = (name.to_owned(), String::new());
-        Self { name, listen, key: DEFAULT_KEY.into(), ml_dsa_key: None, prefix, logs, mirrors: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            listen,
+            key: DEFAULT_KEY.into(),
+            ml_dsa_key: None,
+            prefix: String::new(),
+            logs,
+            mirrors: Vec::new(),
+            ca: None,
+        }
     }
 
     /// Reads the file's text.
@@ -121,12 +132,13 @@ impl Config {
             prefix,
             logs: lines.logs,
             mirrors: lines.mirrors,
+            ca: lines.once.remove("ca").map(PathBuf::from),
         })
     }
 
     /// The file's text.
     pub(crate) fn text(&self) -> String {
-        let Self { name, listen, key, ml_dsa_key, prefix, logs, mirrors } = self;
+        let Self { name, listen, key, ml_dsa_key, prefix, logs, mirrors, ca } = self;
         let mut text =
             format!("# A witness; see docs/witness.md. Read at its start.\nname {name}\nlisten {listen}\n");
         let mut line = |word: &str, value: &str| {
@@ -148,6 +160,9 @@ impl Config {
         }
         for Mirrored { url, origin } in mirrors {
             line("mirror", &format!("{url} {origin}"));
+        }
+        if let Some(file) = ca {
+            line("ca", &file.to_string_lossy());
         }
         text
     }
@@ -194,6 +209,7 @@ impl Lines {
             "key" => "key",
             "ml-dsa-key" => "ml-dsa-key",
             "prefix" => "prefix",
+            "ca" => "ca",
             _ => bail!("there is no setting `{word}`"),
         };
         ensure!(self.once.insert(word, value.to_owned()).is_none(), "`{word}` stands there already");
@@ -222,7 +238,7 @@ mod tests {
         let text = format!(
             "# mine\n\nname witness.example.org/w1\n listen\t0.0.0.0:80 \nkey /run/secrets/w1\nml-dsa-key pq\nprefix /w/1\nlog {a}\n\
              log {b} go.sum database tree\nlog {b} ledger.example.org/a\n\
-             mirror https://b.example/log/ go.sum database tree\n"
+             mirror https://b.example/log/ go.sum database tree\nca hospital.pem\n"
         );
         let config = Config::parse(&text).unwrap();
         assert_eq!(config.name, "witness.example.org/w1");
@@ -232,6 +248,7 @@ mod tests {
         assert_eq!(config.keys()["ledger.example.org/a"].len(), 2, "a log may have several keys");
         let mirror = Mirrored { url: "https://b.example/log".into(), origin: "go.sum database tree".into() };
         assert_eq!(config.mirrors, [mirror]);
+        assert_eq!(config.ca.as_deref(), Some(Path::new("hospital.pem")));
         assert_eq!(Config::parse(&config.text()).unwrap(), config);
 
         let plain = Config::parse("name w\n").unwrap();

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::hash::sha256;
 use trialseal_seal::note::VerifierKey;
@@ -71,14 +72,19 @@ pub(crate) struct Mirror {
 
 impl Mirror {
     /// The mirrors of a configuration, in the folder of the witness.
-    pub(crate) fn all(config: &Config, dir: &Path, shutdown: &Shutdown) -> Vec<Self> {
+    pub(crate) fn all(
+        config: &Config,
+        dir: &Path,
+        authorities: &Authorities,
+        shutdown: &Shutdown,
+    ) -> Vec<Self> {
         let mut keys = config.keys();
         let mirrors = config.mirrors.iter().map(|mirror| {
             let name = sha256(mirror.origin.as_bytes()).to_string();
             Self {
                 origin: mirror.origin.clone(),
                 keys: keys.remove(&mirror.origin).unwrap_or_default(),
-                source: HttpSource::new(&mirror.url, shutdown.clone()),
+                source: HttpSource::new(&mirror.url, authorities, shutdown.clone()),
                 store: Store::new(dir.join(FOLDER).join(&name)),
                 evidence: Store::new(dir.join(EVIDENCE).join(&name)),
                 said: None,

@@ -35,6 +35,8 @@ pub struct Settings {
     pub master_key_file: PathBuf,
     /// File of the publication policy without its log; nobody is asked for anything where there is none.
     pub policy_file: Option<PathBuf>,
+    /// File of certificate authorities that are believed beside the public ones.
+    pub ca_file: Option<PathBuf>,
     /// How long a witness may take to answer.
     pub witness_patience: Duration,
     /// Time between seals while there is something new.
@@ -185,6 +187,7 @@ impl Settings {
                 .set(names::MASTER_KEY_FILE)
                 .map_or_else(|| dir.join("keys/master.key"), PathBuf::from),
             policy_file: env.set(names::POLICY_FILE).map(PathBuf::from),
+            ca_file: env.set(names::CA_FILE).map(PathBuf::from),
             witness_patience: Duration::from_millis(env.number(names::WITNESS_PATIENCE_MS, 10..=60_000)?),
             seal_interval: Duration::from_millis(env.number(names::SEAL_INTERVAL_MS, 10..=3_600_000)?),
             heartbeat: Duration::from_secs(env.number(names::HEARTBEAT_SECONDS, 1..=86_400)?),

@@ -1,11 +1,10 @@
 //! Asking the provider over HTTP.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use trialseal_runtime::client::Authorities;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 use zeroize::Zeroizing;
 
 /// How long the provider may take to answer.
@@ -31,16 +30,8 @@ pub(crate) trait Fetch: Send + Sync {
 pub(crate) struct Http(Agent);
 
 impl Http {
-    pub(crate) fn new() -> Self {
-        // The one that everything else here takes its arithmetic from.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build())
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
-        Self(config.into())
+    pub(crate) fn new(authorities: &Authorities) -> Self {
+        Self(authorities.agent(PATIENCE))
     }
 }
 

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use trialseal_monitor::{Folder, Following, Monitor, Notices, Other, Report, StateError, Webhook};
+use trialseal_monitor::{Folder, Following, Http, Monitor, Notices, Other, Report, StateError, Webhook};
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::ManualClock;
 use trialseal_seal::policy::Policy;
 use trialseal_verify::Verdict;
@@ -23,8 +24,12 @@ pub(crate) struct Room {
     pub(crate) webhook: Option<String>,
 }
 
+fn http() -> Http {
+    Http::new(&Authorities::public())
+}
+
 pub(crate) fn webhook(url: &str) -> Webhook {
-    Webhook::new(url, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
+    Webhook::new(http(), url, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap()
 }
 
 impl Room {
@@ -72,6 +77,7 @@ impl Room {
             reread: self.reread,
             max_age_seconds: 180,
             others: self.others.clone(),
+            http: http(),
             notices: Notices { webhook: self.webhook.as_deref().map(webhook) },
             clock: &self.clock,
         }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use trialseal_runtime::client::Authorities;
 use trialseal_seal::hash::sha256;
 use trialseal_seal::note::MAX_NOTE_BYTES;
 use trialseal_seal::policy;
 use trialseal_seal::witness::AddCheckpoint;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 
 use super::{Answer, Witness, WitnessError};
 
@@ -25,19 +25,11 @@ pub struct HttpWitness {
 }
 
 impl HttpWitness {
-    /// The witness at the address that the policy gives for it, asked for no longer than `patience` at a time. `None`
-    /// where the policy gives none.
-    pub fn new(named: &policy::Witness, patience: Duration) -> Option<Self> {
+    /// The witness at the address that the policy gives for it, asked for no longer than `patience` at a time, and
+    /// believed where `authorities` vouch for its name. `None` where the policy gives no address.
+    pub fn new(named: &policy::Witness, authorities: &Authorities, patience: Duration) -> Option<Self> {
         let prefix = named.url.as_deref()?.trim_end_matches('/').to_owned();
-        // The one that everything else here takes its arithmetic from.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build())
-            .timeout_global(Some(patience))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
-        Some(Self { named: Arc::new(named.clone()), prefix, agent: config.into() })
+        Some(Self { named: Arc::new(named.clone()), prefix, agent: authorities.agent(patience) })
     }
 
     /// Sends a request on a thread that may block, and gives status and body.

@@ -1,12 +1,11 @@
 //! Where a copy is pulled from.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
+use trialseal_runtime::client::Authorities;
 use trialseal_runtime::shutdown::Shutdown;
 use ureq::Agent;
-use ureq::tls::TlsConfig;
 
 /// How long one resource may take: less than a process that is to end waits for it. A full bundle of seals has some 100 KB.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,15 +26,9 @@ pub(super) struct HttpSource {
 
 impl HttpSource {
     /// The log below this address, until the process is asked to end.
-    pub(super) fn new(prefix: &str, shutdown: Shutdown) -> Self {
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = Agent::config_builder()
-            .tls_config(TlsConfig::builder().unversioned_rustls_crypto_provider(provider).build())
-            .timeout_global(Some(PATIENCE))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .build();
-        Self { prefix: prefix.trim_end_matches('/').to_owned(), agent: config.into(), shutdown }
+    pub(super) fn new(prefix: &str, authorities: &Authorities, shutdown: Shutdown) -> Self {
+        let agent = authorities.agent(PATIENCE);
+        Self { prefix: prefix.trim_end_matches('/').to_owned(), agent, shutdown }
     }
 
     pub(super) fn is_ending(&self) -> bool {

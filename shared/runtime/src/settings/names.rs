@@ -40,6 +40,12 @@ pub(super) const POLICY_FILE: Setting = (
     "File of witnesses, groups and quorum (C2SP tlog-policy without a `log` line); without it no witness is asked. To be \
      chosen before the first start.",
 );
+pub(super) const CA_FILE: Setting = (
+    "TRIALSEAL_CA_FILE",
+    "<none>",
+    "File of certificate authorities, as PEM, that are believed about witnesses and an OpenID Connect provider beside the \
+     public ones.",
+);
 pub(super) const WITNESS_PATIENCE_MS: Setting =
     ("TRIALSEAL_WITNESS_PATIENCE_MS", "5000", "Milliseconds that a witness may take to answer.");
 pub(super) const SEAL_INTERVAL_MS: Setting =
@@ -126,6 +132,7 @@ pub const SETTINGS: &[Setting] = &[
     ORIGIN,
     MASTER_KEY_FILE,
     POLICY_FILE,
+    CA_FILE,
     WITNESS_PATIENCE_MS,
     SEAL_INTERVAL_MS,
     HEARTBEAT_SECONDS,
