@@ -52,7 +52,11 @@ impl Monitor {
 
     /// Takes the policy from the service anew, as a reader does when a key is changed.
     pub fn change_policy(&self, service: &Service) {
-        let policy = service.anonymous().get("/v1/policy").expect(200).body;
+        self.set_policy(&service.anonymous().get("/v1/policy").expect(200).text());
+    }
+
+    /// Has it trust another policy.
+    pub fn set_policy(&self, policy: &str) {
         fs::write(self.folder.path().join("policy"), policy).unwrap();
     }
 

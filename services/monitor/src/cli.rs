@@ -1,29 +1,29 @@
 //! The command line of `trialseal-monitor`.
 
+mod telling;
+mod trusted;
+
 use std::fs::File;
 use std::io::Read as _;
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::SystemClock;
 use trialseal_runtime::settings::LogFormat;
 use trialseal_runtime::telemetry;
-use trialseal_seal::hash::{Hash, sha256};
+use trialseal_seal::hash::sha256;
 use trialseal_seal::policy::Policy;
-use trialseal_seal::trust::{Trust, read_fingerprint};
 
+use self::telling::{Telling, tell_test};
+use self::trusted::{TakeTrust, Trusted};
 use crate::compare::Other;
 use crate::monitor::{Following, Monitor};
-use crate::notice::{Notices, Webhook};
-use crate::place::{Http, LedgerUrl};
+use crate::place::{LedgerUrl, is_this_machine};
 use crate::report::Report;
 use crate::state::{Folder, StateError};
-use crate::trust::{self, Others, Outcome};
 
 /// The exit code where the place is lost, damaged, or not to be used.
 pub const NO_PLACE: u8 = 3;
@@ -76,22 +76,16 @@ enum Command {
         every: u64,
     },
     /// Gets whom to trust: the ledger's policy and export keys, compared with what others say, and kept as `trust.txt`.
-    Trust {
-        /// The ledger's address, such as https://ledger.example.org.
+    Trust(TakeTrust),
+    /// Tell everybody who would be told of an alarm that this is a test.
+    ///
+    /// Exit codes: 0 all took it; 2 somebody did not.
+    TellTest {
+        /// The ledger's address, which stands in what is sent.
         #[arg(long, value_name = "URL")]
         ledger: String,
-        /// The monitor's folder. What is kept there is replaced only where a fingerprint says so.
-        #[arg(long, value_name = "DIR")]
-        folder: PathBuf,
-        /// A second place where the same text is published; can be given several times.
-        #[arg(long, value_name = "FILE_OR_URL")]
-        also: Vec<String>,
-        /// The text's fingerprint (SHA-256), as somebody else than the ledger gave it.
-        #[arg(long, value_name = "HEX", value_parser = read_fingerprint)]
-        fingerprint: Option<Hash>,
-        /// Certificate authorities to believe beside the public ones, in PEM.
-        #[arg(long, value_name = "FILE")]
-        ca: Option<PathBuf>,
+        #[command(flatten)]
+        telling: Telling,
     },
 }
 
@@ -126,28 +120,8 @@ struct What {
     /// Another monitor's `checkpoint`, a file or an address; can be given several times.
     #[arg(long, value_name = "FILE_OR_URL")]
     peer: Vec<String>,
-    /// A file of certificate authorities, as PEM, that are believed beside the public ones: about the ledger, witnesses, peers,
-    /// and whoever is told.
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-    /// Where to post alarms, as Standard Webhooks has it.
-    #[arg(long, value_name = "URL", requires = "webhook_secret_file")]
-    webhook: Option<String>,
-    /// A file with the webhook's secret, `whsec_…`.
-    #[arg(long, value_name = "FILE")]
-    webhook_secret_file: Option<PathBuf>,
-}
-
-/// Whom to trust.
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Trusted {
-    /// The ledger's trust text, as `trialseal-monitor trust` keeps it.
-    #[arg(long, value_name = "FILE")]
-    trust: Option<PathBuf>,
-    /// A tlog-policy of your own, in its place: which log and which witnesses you trust.
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    #[command(flatten)]
+    telling: Telling,
 }
 
 /// Carries a command out; gives the exit code.
@@ -161,23 +135,19 @@ pub fn run(cli: Cli) -> Result<u8> {
     };
     telemetry::init(format, &cli.log_filter)?;
     let (what, every, json) = match cli.command {
-        Command::Trust { ledger, folder, also, fingerprint, ca } => {
-            let http = Http::new(&Authorities::with_file(ca.as_deref())?);
-            let others = Others { places: also, fingerprint, http };
-            return take_trust(&ledger, &folder, &others);
-        }
+        Command::Trust(take) => return take.run(),
         Command::Check { what, json } => (what, None, json),
         Command::Run { what, every } => (what, Some(Duration::from_secs(every)), false),
+        Command::TellTest { ledger, telling } => return tell_test(&ledger, &telling),
     };
     let token = what.token_file.as_deref().map(read_word).transpose()?;
     check_address(&what.ledger, token.is_some())?;
-    let http = Http::new(&Authorities::with_file(what.ca.as_deref())?);
+    let (http, notices) = what.telling.open()?;
     let ledger = LedgerUrl::new(http.clone(), &what.ledger, token);
     let (policy, policy_text, trust) = what.trusted.read()?;
     if what.first {
         say_whom_is_trusted(&what.ledger, &policy);
     }
-    let notices = Notices { webhook: what.webhook(&http)? };
     let clock = SystemClock;
     let monitor = Monitor {
         ledger: &ledger,
@@ -210,51 +180,10 @@ pub fn run(cli: Cli) -> Result<u8> {
     }
 }
 
-fn take_trust(ledger: &str, folder: &Path, others: &Others) -> Result<u8> {
-    check_address(ledger, false)?;
-    let folder = Folder::take(folder)?;
-    match trust::take(&LedgerUrl::new(others.http.clone(), ledger, None), &folder, others)? {
-        Outcome::Kept(said) => {
-            println!("{said}");
-            Ok(0)
-        }
-        Outcome::Wrong(said) => {
-            println!("{said}");
-            Ok(1)
-        }
-    }
-}
-
-impl Trusted {
-    /// The policy, its text, and the trust text where that is where it came from.
-    fn read(&self) -> Result<(Policy, Vec<u8>, Option<Trust>)> {
-        if let Some(file) = &self.trust {
-            let trust = Trust::parse(&read(file)?);
-            let trust = trust.with_context(|| format!("the trust text {}", file.display()))?;
-            return Ok((trust.policy().clone(), trust.policy_text().into_bytes(), Some(trust)));
-        }
-        let file = self.policy.as_deref().context("neither --trust nor --policy is given")?;
-        let text = read(file)?;
-        let policy = Policy::from_bytes(&text).with_context(|| format!("the policy {}", file.display()))?;
-        Ok((policy, text, None))
-    }
-}
-
 impl What {
     fn others(&self) -> Vec<Other> {
         let witnesses = self.witness.iter().cloned().map(Other::Witness);
         witnesses.chain(self.peer.iter().cloned().map(Other::Peer)).collect()
-    }
-
-    fn webhook(&self, http: &Http) -> Result<Option<Webhook>> {
-        let Some((url, file)) = self.webhook.as_ref().zip(self.webhook_secret_file.as_ref()) else {
-            return Ok(None);
-        };
-        let webhook = Webhook::new(http.clone(), url, &read_word(file)?);
-        let webhook = webhook.with_context(|| {
-            format!("{} holds no secret of the form whsec_… with 24 to 64 bytes", file.display())
-        })?;
-        Ok(Some(webhook))
     }
 }
 
@@ -270,9 +199,7 @@ fn check_address(url: &str, with_token: bool) -> Result<()> {
     let authority = authority.unwrap_or_default();
     let host = authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
     let host = host.map_or(authority, |(host, _)| host);
-    let is_here = host == "localhost"
-        || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-    ensure!(!with_token || is_here, "a token is sent over https:// alone, or to this machine");
+    ensure!(!with_token || is_this_machine(host), "a token is sent over https:// alone, or to this machine");
     Ok(())
 }
 

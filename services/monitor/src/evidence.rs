@@ -1,19 +1,24 @@
-//! What shows a finding, in files: `evidence/<time>-<code>-<digest>/`, with `finding.json` and everything that was received.
+//! What shows a finding, in files: `evidence/<time>-<code>-<digest>/`, with `finding.json` and everything that was received;
+//! beside them, as empty files, who still has to be told of it (`.untold-<mark>`) and who was (`.told-<mark>`).
 
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::fmt::Display;
+use std::fs::{self, DirEntry, File};
+use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::json;
 use trialseal_seal::hash::sha256;
 use trialseal_seal::time::Timestamp;
 
 use crate::finding::Finding;
+use crate::notice::{Kind, Notice, Untold};
 
 /// The folder below the monitor's.
 pub const EVIDENCE: &str = "evidence";
-/// Marks what was told to the webhook and by mail.
-const TOLD: &str = ".told";
+const FINDING: &str = "finding.json";
+/// Marks what was told, when there was one way of telling and no mark for each.
+const TOLD_OF_BEFORE: &str = ".told";
 
 /// Where the evidence of a finding lies.
 #[derive(Debug, Clone)]
@@ -27,13 +32,70 @@ impl Kept {
         self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
     }
 
-    pub(crate) fn is_told(&self) -> bool {
-        self.path.join(TOLD).exists()
+    /// Remembers that whoever has this mark has to be told, unless that has been done.
+    pub(crate) fn owe(&self, mark: &str) -> io::Result<()> {
+        if self.path.join(TOLD_OF_BEFORE).exists() || self.path.join(told(mark)).exists() {
+            return Ok(());
+        }
+        File::create(self.path.join(untold(mark)))?.sync_all()
     }
 
-    pub(crate) fn told(&self) -> io::Result<()> {
-        File::create(self.path.join(TOLD))?.sync_all()
+    /// Remembers that whoever has this mark was told.
+    pub(crate) fn told(&self, mark: &str) -> io::Result<()> {
+        fs::rename(self.path.join(untold(mark)), self.path.join(told(mark)))?;
+        File::open(&self.path)?.sync_all()
     }
+
+    /// What there is to tell, as it was first seen.
+    pub(crate) fn notice(&self, ledger: &str) -> Result<Notice, Untold> {
+        let file = self.path.join(FINDING);
+        let refused = |error: &dyn Display| Untold::Refused(format!("{}: {error}", file.display()));
+        let about = fs::read(&file).map_err(|error| refused(&error))?;
+        let about: About = serde_json::from_slice(&about).map_err(|error| refused(&error))?;
+        let (evidence, folder) = (self.name(), std::path::absolute(&self.path));
+        Ok(Notice {
+            kind: Kind::Alarm,
+            id: Notice::id(&evidence),
+            ledger: ledger.to_owned(),
+            code: about.code,
+            record: about.record,
+            message: about.message,
+            evidence,
+            folder: folder.unwrap_or_else(|_| self.path.clone()).display().to_string(),
+            time: about.time,
+        })
+    }
+}
+
+/// What is told of a `finding.json`.
+#[derive(Deserialize)]
+struct About {
+    time: Timestamp,
+    code: String,
+    record: String,
+    message: String,
+}
+
+fn told(mark: &str) -> String {
+    format!(".told-{mark}")
+}
+
+fn untold(mark: &str) -> String {
+    format!(".untold-{mark}")
+}
+
+/// What whoever has this mark still has to be told, the oldest first.
+pub(crate) fn owed(dir: &Path, mark: &str) -> io::Result<Vec<Kept>> {
+    let entries = match fs::read_dir(dir.join(EVIDENCE)) {
+        Ok(entries) => entries.collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let untold = untold(mark);
+    let mut owed: Vec<_> =
+        entries.iter().map(DirEntry::path).filter(|path| path.join(&untold).exists()).collect();
+    owed.sort();
+    Ok(owed.into_iter().map(|path| Kept { path }).collect())
 }
 
 /// Writes a finding's files, unless those of the same finding are there already: an alarm that stays is kept once.
@@ -44,9 +106,7 @@ pub(crate) fn keep(dir: &Path, finding: &Finding, now: Timestamp, policy: &[u8])
     let ending = format!("-{}-{}", finding.code, &digest.to_string()[..12]);
     for entry in fs::read_dir(&root)? {
         let entry = entry?;
-        if entry.file_name().to_string_lossy().ends_with(&ending)
-            && entry.path().join("finding.json").exists()
-        {
+        if entry.file_name().to_string_lossy().ends_with(&ending) && entry.path().join(FINDING).exists() {
             return Ok(Kept { path: entry.path() });
         }
     }
@@ -68,7 +128,7 @@ pub(crate) fn keep(dir: &Path, finding: &Finding, now: Timestamp, policy: &[u8])
         "files": files,
     });
     // Last, so that a folder with it is whole.
-    write(&path.join("finding.json"), format!("{about:#}\n").as_bytes())?;
+    write(&path.join(FINDING), format!("{about:#}\n").as_bytes())?;
     File::open(&path)?.sync_all()?;
     File::open(&root)?.sync_all()?;
     Ok(Kept { path })

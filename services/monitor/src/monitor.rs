@@ -194,9 +194,10 @@ impl Monitor<'_> {
         }
     }
 
+    /// Keeps what shows the alarms, and tells of them.
     fn keep_evidence(&self, folder: &Folder, report: &mut Report) -> Result<(), StateError> {
         let io = |error| StateError::Io(folder.dir().join(evidence::EVIDENCE), error);
-        let mut untold = Vec::new();
+        let mut found = Vec::new();
         for finding in &report.findings {
             if !finding.is_alarm() {
                 tracing::warn!(code = finding.code, record = finding.record, "{}", finding.message);
@@ -205,15 +206,9 @@ impl Monitor<'_> {
             tracing::error!(code = finding.code, record = finding.record, "{}", finding.message);
             let kept = evidence::keep(folder.dir(), finding, report.time, &self.policy_text).map_err(io)?;
             report.evidence.push(kept.name());
-            if !kept.is_told() {
-                untold.push((finding.clone(), kept));
-            }
+            found.push(kept);
         }
-        for (finding, kept) in untold {
-            if self.notices.tell(&self.address, &finding, &kept.name(), report.time) {
-                kept.told().map_err(io)?;
-            }
-        }
+        report.waiting = self.notices.tell(&self.address, folder.dir(), &found, report.time).map_err(io)?;
         report.verdict = verdict(&report.findings);
         Ok(())
     }

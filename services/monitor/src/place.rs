@@ -1,5 +1,6 @@
 //! Where a ledger is read from: one trait, and the ledger at an address.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use trialseal_runtime::client::Authorities;
@@ -23,6 +24,12 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Unreachable(pub String);
+
+/// Whether a host, without a port, is the machine that this runs on.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
 
 /// A ledger, by the paths below its address: `log/…` and `v1/…`.
 pub trait Place {

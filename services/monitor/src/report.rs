@@ -45,6 +45,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// The folders below `evidence/` with what shows the alarms, in the order of the alarms.
     pub evidence: Vec<String>,
+    /// How many notices of alarms, of this pass and of those before, are still to be told, by kind of channel.
+    pub waiting: BTreeMap<&'static str, u64>,
     does_not_prove: &'static [&'static str],
 }
 
@@ -108,6 +110,7 @@ impl Report {
             others: BTreeMap::new(),
             findings: Vec::new(),
             evidence: Vec::new(),
+            waiting: BTreeMap::new(),
             does_not_prove: DOES_NOT_PROVE,
         }
     }

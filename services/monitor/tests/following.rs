@@ -1,16 +1,13 @@
-//! An honest ledger is followed from wherever it was left; silence is heard, the place is kept, and somebody is told.
+//! An honest ledger is followed from wherever it was left; silence is heard, and the place is kept.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on fails")]
 
 mod ledger;
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
-use std::thread::{self, JoinHandle};
 
 use ledger::room::{Room, codes};
-use ledger::{Ledger, TRIAL, forked, time};
+use ledger::{Ledger, TRIAL, time};
 use trialseal_monitor::{Answer, Folder, Following, StateError};
 use trialseal_verify::Verdict;
 
@@ -157,54 +154,6 @@ fn a_folder_is_used_by_one_at_a_time() {
     let room = Room::at(&Ledger::new(1));
     let _taken = Folder::take(room.dir.path()).unwrap();
     assert!(matches!(Folder::take(room.dir.path()), Err(StateError::Locked(_))));
-}
-
-/// Answers as many posts with these statuses as there are; gives the requests as they came.
-fn receive(listener: TcpListener, statuses: Vec<u16>) -> JoinHandle<Vec<String>> {
-    thread::spawn(move || {
-        let answer = |status: u16| {
-            let (mut stream, _) = listener.accept().unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut request, mut length) = (String::new(), 0);
-            while reader.read_line(&mut request).unwrap() > 2 {
-                let line = request.lines().last().unwrap().to_lowercase();
-                let told = line.strip_prefix("content-length: ").map(|told| told.parse().unwrap());
-                length = told.unwrap_or(length);
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            write!(stream, "HTTP/1.1 {status} x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").unwrap();
-            request + std::str::from_utf8(&body).unwrap()
-        };
-        statuses.into_iter().map(answer).collect()
-    })
-}
-
-#[test]
-fn an_alarm_is_posted_until_it_was_taken_and_then_no_more() {
-    let (one, other) = forked(3);
-    let mut room = Room::at(&one);
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    room.webhook = Some(format!("http://{}/alarms", listener.local_addr().unwrap()));
-    let received = receive(listener, vec![503, 200]);
-    for _ in 0..3 {
-        assert_eq!(codes(&room.next(&other)), ["split"]);
-    }
-    let requests = received.join().unwrap();
-    let id =
-        |request: &String| request.lines().find(|line| line.starts_with("webhook-id: ")).unwrap().to_owned();
-    assert_eq!(id(&requests[0]), id(&requests[1]));
-    for request in &requests {
-        assert!(
-            request.starts_with("POST /alarms ") && request.contains("webhook-signature: v1,"),
-            "{request}"
-        );
-        let body: serde_json::Value = serde_json::from_str(request.lines().last().unwrap()).unwrap();
-        assert_eq!(
-            (&body["type"], &body["data"]["code"]),
-            (&"trialseal.monitor.alarm".into(), &"split".into())
-        );
-    }
 }
 
 #[test]

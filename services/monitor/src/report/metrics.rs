@@ -10,7 +10,7 @@ use super::Report;
 pub(super) fn text(report: &Report) -> String {
     let mut out = String::new();
     // Writing to a string does not fail.
-    let _ = write_text(&mut out, report);
+    let _ = write_text(&mut out, report).and_then(|()| waiting(&mut out, report));
     out
 }
 
@@ -48,4 +48,13 @@ fn write_text(out: &mut String, report: &Report) -> fmt::Result {
         writeln!(out, "{name}{{trial=\"{id}\"}} {}", trial.events)?;
     }
     Ok(())
+}
+
+fn waiting(out: &mut String, report: &Report) -> fmt::Result {
+    if report.waiting.is_empty() {
+        return Ok(());
+    }
+    let name = "trialseal_monitor_notices_waiting";
+    writeln!(out, "# HELP {name} Notices of alarms that were not taken yet.\n# TYPE {name} gauge")?;
+    report.waiting.iter().try_for_each(|(kind, left)| writeln!(out, "{name}{{channel=\"{kind}\"}} {left}"))
 }

@@ -5,7 +5,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use tempfile::TempDir;
-use trialseal_monitor::{Folder, Following, Http, Monitor, Notices, Other, Report, StateError, Webhook};
+use trialseal_monitor::{
+    Channel, Folder, Following, Http, Mail, MailServer, Monitor, Notices, Other, Report, StateError, Webhook,
+};
 use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::ManualClock;
 use trialseal_seal::policy::Policy;
@@ -22,6 +24,8 @@ pub(crate) struct Room {
     policy: String,
     /// Where alarms are posted.
     pub(crate) webhook: Option<String>,
+    /// Who gets mail, from a server of this machine at this port.
+    pub(crate) mail: Vec<(u16, &'static str)>,
 }
 
 fn http() -> Http {
@@ -35,7 +39,15 @@ pub(crate) fn webhook(url: &str) -> Webhook {
 impl Room {
     pub(crate) fn new() -> Self {
         let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::new(0));
-        Self { dir, clock, others: Vec::new(), reread: false, policy: Ledger::policy_text(), webhook: None }
+        Self {
+            dir,
+            clock,
+            others: Vec::new(),
+            reread: false,
+            policy: Ledger::policy_text(),
+            webhook: None,
+            mail: Vec::new(),
+        }
     }
 
     /// A room whose monitor has followed this ledger.
@@ -78,9 +90,19 @@ impl Room {
             max_age_seconds: 180,
             others: self.others.clone(),
             http: http(),
-            notices: Notices { webhook: self.webhook.as_deref().map(webhook) },
+            notices: Notices(self.channels()),
             clock: &self.clock,
         }
+    }
+
+    fn channels(&self) -> Vec<Box<dyn Channel>> {
+        let webhook = self.webhook.iter().map(|url| Box::new(webhook(url)) as Box<dyn Channel>);
+        let mail = self.mail.iter().map(|(port, to)| {
+            let server = format!("plain://127.0.0.1:{port}");
+            let server = MailServer::new(&server, &Authorities::public(), None).unwrap();
+            Box::new(Mail::new(server, "monitor@example.org", to).unwrap()) as Box<dyn Channel>
+        });
+        webhook.chain(mail).collect()
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
