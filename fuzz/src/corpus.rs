@@ -203,7 +203,8 @@ impl Corpus {
 
     #[expect(clippy::unused_self, reason = "seeds are asked for in one way")]
     pub(crate) fn log_paths(&self) -> Vec<Vec<u8>> {
-        let paths = ["tile/0/000", "tile/entries/x001/x234/067.p/255", "notes/x001/234", "tile/63/255.p/1"];
+        let paths =
+            ["tile/0/000", "tile/entries/x001/x234/067.p/255", "notes/x001/234", "timestamps/x001/234.tsr"];
         paths.map(|path| path.as_bytes().to_vec()).into()
     }
 
@@ -253,6 +254,23 @@ impl Corpus {
             writer.write_all(bytes).unwrap();
         }
         vec![writer.finish().unwrap().into_inner()]
+    }
+
+    /// A file that OpenSSL made for the tests of timestamps.
+    #[expect(clippy::unused_self, reason = "seeds are asked for in one way")]
+    pub(crate) fn golden(&self, name: &str) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/timestamp/tests/golden");
+        fs::read(folder.join(name)).unwrap()
+    }
+
+    pub(crate) fn timestamp_tokens(&self) -> Vec<Vec<u8>> {
+        let names =
+            ["rsa", "rsa-sha1-name", "pss", "p256", "p384", "issued", "by-key-identifier", "rejected"];
+        names.map(|name| self.golden(&format!("{name}.tsr"))).into()
+    }
+
+    pub(crate) fn authorities(&self) -> Vec<Vec<u8>> {
+        ["rsa", "ec", "other"].map(|name| self.golden(&format!("{name}-ca.pem"))).into()
     }
 
     /// Each resource of the log, with the number that says which one it takes the place of in front.

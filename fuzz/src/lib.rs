@@ -63,5 +63,7 @@ pub fn all() -> Vec<Target> {
         target("tables", targets::tables, Corpus::tables),
         target("zip", targets::zip, Corpus::zips),
         target("log", targets::log, Corpus::log_resources),
+        target("timestamp-token", targets::timestamp_token, Corpus::timestamp_tokens),
+        target("authorities", targets::authorities, Corpus::authorities),
     ]
 }

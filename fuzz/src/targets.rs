@@ -20,7 +20,7 @@ use trialseal_seal::time::Timestamp;
 use trialseal_seal::trust::Trust;
 use trialseal_seal::witness::AddCheckpoint;
 use trialseal_verify::files::Zip;
-use trialseal_verify::{Report, Text, Verdict};
+use trialseal_verify::{Authorities, Report, Text, Verdict};
 
 use crate::corpus::{BETWEEN, CORPUS};
 use crate::files::Memory;
@@ -238,13 +238,26 @@ pub fn log(data: &[u8]) {
     }
 }
 
+/// An authority's answer.
+pub fn timestamp_token(data: &[u8]) {
+    static NOTE: LazyLock<Vec<u8>> = LazyLock::new(|| CORPUS.golden("note"));
+    static AUTHORITIES: LazyLock<Authorities> =
+        LazyLock::new(|| Authorities::from_pem(&CORPUS.authorities().concat()).unwrap());
+    shown(&trialseal_verify::timestamp("timestamp", data, &NOTE, &AUTHORITIES, None));
+}
+
+/// Certificates of authorities.
+pub fn authorities(data: &[u8]) {
+    let _ = Authorities::from_pem(data);
+}
+
 fn check_log(number: u8, bytes: &[u8]) -> Report {
     let mut files = LOG.clone();
     let place = usize::from(number) % files.len();
     if let Some(resource) = files.values_mut().nth(place) {
         *resource = bytes.to_vec();
     }
-    trialseal_verify::log("log", &Memory::new(files), &LONE_POLICY)
+    trialseal_verify::log("log", &Memory::new(files), &LONE_POLICY, None)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use trialseal_seal::dataset::ExportKey;
 use trialseal_seal::hash::Hash;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::trust::{Trust, read_fingerprint};
+use trialseal_timestamp::Authorities;
 
 use crate::documents::{self, MAX_DOCUMENT_BYTES};
 use crate::files::{FileError, Files, Folder, Zip};
@@ -59,6 +60,10 @@ pub enum Check {
         /// Whom to trust.
         #[command(flatten)]
         trusted: Trusted,
+        /// The timestamp authorities that you trust: their roots, or whoever issued their certificates, in PEM. Without
+        /// them the log's timestamps are counted and not checked.
+        #[arg(long, value_name = "FILE")]
+        tsa: Option<PathBuf>,
     },
     /// A trust text: whose keys it names, and its fingerprint, to compare with what somebody else has.
     Trust {
@@ -67,6 +72,23 @@ pub enum Check {
         /// The fingerprint as somebody else gave it; spaces and colons in it do not count.
         #[arg(long, value_name = "HEX", value_parser = read_fingerprint)]
         fingerprint: Option<Hash>,
+    },
+    /// A timestamp from outside (RFC 3161): that a checkpoint note, and every seal below it, existed by a time.
+    Timestamp {
+        /// The authority's answer: `timestamps/<N>.tsr` of a log.
+        file: PathBuf,
+        /// The note that it is of: `notes/<N>` of the same log.
+        #[arg(long, value_name = "FILE")]
+        note: PathBuf,
+        /// The timestamp authorities that you trust: their roots, or whoever issued their certificates, in PEM.
+        #[arg(long, value_name = "FILE")]
+        tsa: PathBuf,
+        /// The ledger's trust text, to check the note as well and to be told what it covers.
+        #[arg(long, value_name = "FILE")]
+        trust: Option<PathBuf>,
+        /// A tlog-policy of your own, in its place.
+        #[arg(long, value_name = "FILE", conflicts_with = "trust")]
+        policy: Option<PathBuf>,
     },
 }
 
@@ -102,8 +124,12 @@ pub fn run(check: &Check) -> Report {
         Check::Growth(document) => document.check("growth", documents::growth),
         Check::Absence(document) => document.check("absence", documents::absence),
         Check::Dataset { path, trusted, export_key } => run_dataset(path, trusted, export_key.as_deref()),
-        Check::Log { place, trusted } => run_log(place, trusted),
+        Check::Log { place, trusted, tsa } => run_log(place, trusted, tsa.as_deref()),
         Check::Trust { file, fingerprint } => run_trust(file, *fingerprint),
+        Check::Timestamp { file, note, tsa, trust, policy } => {
+            let trusted = Trusted { trust: trust.clone(), policy: policy.clone() };
+            run_timestamp(file, note, tsa, &trusted)
+        }
     };
     result.unwrap_or_else(|report| *report)
 }
@@ -162,6 +188,26 @@ fn run_trust(file: &Path, fingerprint: Option<Hash>) -> Outcome {
     Ok(crate::trust(&input, &trust, fingerprint))
 }
 
+fn read_authorities(file: &Path, check: &'static str, input: &str) -> Result<Authorities, Box<Report>> {
+    let unusable = |why| cannot_tell(check, input, "the authorities", "authorities-unusable", why);
+    let pem = read_bounded(file, MAX_TRUST_BYTES).map_err(unusable)?;
+    Authorities::from_pem(&pem).map_err(|refused| unusable(refused.to_string()))
+}
+
+fn run_timestamp(file: &Path, note: &Path, tsa: &Path, trusted: &Trusted) -> Outcome {
+    const CHECK: &str = "timestamp";
+    let input = file.display().to_string();
+    let authorities = read_authorities(tsa, CHECK, &input)?;
+    let is_given = trusted.trust.is_some() || trusted.policy.is_some();
+    let policy = is_given.then(|| trusted.policy(CHECK, &input)).transpose()?;
+    let read = |path: &Path| {
+        read_bounded(path, MAX_TRUST_BYTES)
+            .map_err(|why| cannot_tell(CHECK, &input, &path.display().to_string(), "unreadable", why))
+    };
+    let (reply, note) = (read(file)?, read(note)?);
+    Ok(crate::timestamp(&input, &reply, &note, &authorities, policy.as_ref()))
+}
+
 fn run_dataset(path: &Path, trusted: &Trusted, export_key: Option<&str>) -> Outcome {
     const CHECK: &str = "dataset";
     let input = path.display().to_string();
@@ -204,31 +250,32 @@ fn read_export_keys(text_or_file: &str) -> Result<Vec<ExportKey>, String> {
     keys.collect::<Result<_, _>>().map_err(|refused: Refused| refused.to_string())
 }
 
-fn run_log(place: &str, trusted: &Trusted) -> Outcome {
+fn run_log(place: &str, trusted: &Trusted, tsa: Option<&Path>) -> Outcome {
     const CHECK: &str = "log";
     let policy = trusted.policy(CHECK, place)?;
+    let authorities = tsa.map(|tsa| read_authorities(tsa, CHECK, place)).transpose()?;
     if place.starts_with("https://") {
         let why = "this program has no TLS: copy the log into a folder by other means, and check that";
         return Err(cannot_tell(CHECK, place, place, "no-https", why.into()));
     }
     if place.starts_with("http://") {
-        return check_log_url(place, &policy);
+        return check_log_url(place, &policy, authorities.as_ref());
     }
     let folder = Path::new(place);
     if !folder.is_dir() {
         return Err(cannot_tell(CHECK, place, place, "unreadable", "there is no such folder".into()));
     }
-    Ok(log::log(place, &LogFolder::new(folder), &policy))
+    Ok(log::log(place, &LogFolder::new(folder), &policy, authorities.as_ref()))
 }
 
 #[cfg(feature = "http")]
 #[expect(clippy::unnecessary_wraps, reason = "the build without HTTP has a refusal to give")]
-fn check_log_url(place: &str, policy: &Policy) -> Outcome {
-    Ok(log::log(place, &log::LogUrl::new(place), policy))
+fn check_log_url(place: &str, policy: &Policy, authorities: Option<&Authorities>) -> Outcome {
+    Ok(log::log(place, &log::LogUrl::new(place), policy, authorities))
 }
 
 #[cfg(not(feature = "http"))]
-fn check_log_url(place: &str, _: &Policy) -> Outcome {
+fn check_log_url(place: &str, _: &Policy, _: Option<&Authorities>) -> Outcome {
     let why = "this build reads no addresses: fetch the log into a folder, or build with the feature `http`";
     Err(cannot_tell("log", place, place, "no-http", why.into()))
 }

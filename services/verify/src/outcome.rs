@@ -130,6 +130,16 @@ impl Report {
         self.find(verdict, record.into(), code.as_str(), refused.to_string());
     }
 
+    /// As [`refused`](Self::refused), of a timestamp.
+    pub(crate) fn timestamp_refused(
+        &mut self,
+        record: impl Into<String>,
+        refused: &trialseal_timestamp::Refused,
+    ) {
+        let verdict = if refused.is_own_limit() { Verdict::CannotTell } else { Verdict::NotSound };
+        self.find(verdict, record.into(), refused.code(), refused.to_string());
+    }
+
     /// Notes each of several refusals of one record.
     pub fn all_refused(&mut self, record: &str, refused: &[Refused]) {
         for refused in refused {
@@ -161,7 +171,7 @@ impl Report {
         }
     }
 
-    /// Which check this is of: `receipt`, `growth`, `absence`, `dataset` or `log`.
+    /// Which check this is of: `receipt`, `growth`, `absence`, `dataset`, `log` or `timestamp`.
     pub fn check(&self) -> &'static str {
         self.check
     }

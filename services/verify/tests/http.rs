@@ -45,7 +45,7 @@ fn answer(mut stream: TcpStream, files: &Files) {
 }
 
 fn check(ledger: &Ledger, files: Files) -> Report {
-    log("log", &LogUrl::new(&serve(files)), &ledger.policy())
+    log("log", &LogUrl::new(&serve(files)), &ledger.policy(), None)
 }
 
 fn codes(report: &Report) -> Vec<(&str, &str)> {

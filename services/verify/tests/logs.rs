@@ -22,7 +22,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 fn check(ledger: &Ledger, files: &Files) -> Report {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), files);
-    log("log", &LogFolder::new(folder.path()), &ledger.policy())
+    log("log", &LogFolder::new(folder.path()), &ledger.policy(), None)
 }
 
 fn codes(report: &Report) -> Vec<(&str, &str)> {
@@ -46,7 +46,7 @@ fn the_report_says_by_when_it_was_public_or_why_that_is_unknown() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &ledger.files());
     let public_by = |policy| {
-        let report = log("log", &LogFolder::new(folder.path()), &policy);
+        let report = log("log", &LogFolder::new(folder.path()), &policy, None);
         assert_eq!(report.verdict(), Verdict::Sound);
         report.facts().iter().find(|fact| fact.name == "publicBy").unwrap().value.clone()
     };
@@ -67,12 +67,12 @@ fn a_flipped_byte_is_never_sound() {
             let mut flipped = bytes.clone();
             flipped[place] ^= 1 << (place % 8);
             fs::write(&path, flipped).unwrap();
-            let report = log("log", &source, &policy);
+            let report = log("log", &source, &policy, None);
             assert_ne!(report.verdict(), Verdict::Sound, "{name} byte {place}");
         }
         fs::write(&path, bytes).unwrap();
     }
-    assert_eq!(log("log", &source, &policy).verdict(), Verdict::Sound);
+    assert_eq!(log("log", &source, &policy, None).verdict(), Verdict::Sound);
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_flipped_byte_of_a_large_log_is_named() {
         let mut flipped = bytes.clone();
         flipped[place] ^= 1;
         fs::write(&path, flipped).unwrap();
-        let report = log("log", &LogFolder::new(folder.path()), &ledger.policy());
+        let report = log("log", &LogFolder::new(folder.path()), &ledger.policy(), None);
         assert_eq!(report.verdict(), Verdict::NotSound, "{name}");
         assert!(
             codes(&report).iter().any(|(found, _)| found.starts_with(record)),
@@ -172,7 +172,7 @@ fn what_is_no_plain_file_is_reported_and_not_opened() {
     let source = LogFolder::new(folder.path());
     let found =
         |name: &str| {
-            let report = log("log", &source, &ledger.policy());
+            let report = log("log", &source, &ledger.policy(), None);
             assert_eq!(report.verdict(), Verdict::CannotTell, "{name}: {:?}", codes(&report));
             assert!(report.findings().iter().all(|finding| finding.record != name
                 || finding.message == "it cannot be read: it is no plain file"));
@@ -195,7 +195,7 @@ fn what_is_no_plain_file_is_reported_and_not_opened() {
         fs::remove_dir(&path).unwrap();
         fs::rename(&aside, &path).unwrap();
     }
-    assert_eq!(log("log", &source, &ledger.policy()).verdict(), Verdict::Sound);
+    assert_eq!(log("log", &source, &ledger.policy(), None).verdict(), Verdict::Sound);
 }
 
 #[test]
@@ -262,7 +262,7 @@ fn what_this_program_cannot_decide_is_not_called_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let mut files = ledger.files();
     write(folder.path(), &files);
-    let report = log("log", &LogFolder::new(folder.path()), &policy);
+    let report = log("log", &LogFolder::new(folder.path()), &policy, None);
     assert_eq!(report.verdict(), Verdict::NotSound, "the silent witness did not sign");
     assert_eq!(codes(&report)[0], ("checkpoint", "quorum"));
     let silent =
@@ -275,7 +275,7 @@ fn what_this_program_cannot_decide_is_not_called_wrong() {
     (1..4).for_each(|size| drop(files.remove(&note_path(size))));
     write(folder.path(), &files);
     (1..4).for_each(|size| fs::remove_file(folder.path().join(note_path(size))).unwrap());
-    let report = log("log", &LogFolder::new(folder.path()), &policy);
+    let report = log("log", &LogFolder::new(folder.path()), &policy, None);
     assert_eq!(report.verdict(), Verdict::CannotTell, "{:?}", codes(&report));
     assert!(codes(&report).contains(&("checkpoint", "quorum-unknown")) && silent(&report));
 
@@ -408,7 +408,7 @@ fn a_log_that_goes_on_while_it_is_read_is_sound() {
     write(folder.path(), &files);
     let old = ledger.notes[3].clone().into();
     let source = Growing { folder: LogFolder::new(folder.path()), old, asked: Cell::new(false) };
-    let report = log("log", &source, &ledger.policy());
+    let report = log("log", &source, &ledger.policy(), None);
     assert_eq!((report.verdict(), codes(&report)), (Verdict::Sound, vec![]));
     let fact = |name| report.facts().iter().find(|fact| fact.name == name).unwrap().value.clone();
     assert_eq!((fact("logSize"), fact("grewTo"), fact("newestNote")), (4.into(), 7.into(), 7.into()));

@@ -35,6 +35,42 @@ fn findings(report: &Value) -> Vec<(&str, &str)> {
     findings.map(|it| (it["record"].as_str().unwrap(), it["code"].as_str().unwrap())).collect()
 }
 
+/// The program on a timestamp that OpenSSL made.
+#[test]
+fn timestamps_are_checked_against_the_authorities_of_the_reader() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/timestamp/tests/golden");
+    let file = |name: &str| golden.join(name).to_str().unwrap().to_owned();
+    let check = |token: &str, note: &str, tsa: &str| {
+        program(&["timestamp", &file(token), "--note", &file(note), "--tsa", &file(tsa)])
+    };
+    let (code, report) = check("rsa.tsr", "note", "rsa-ca.pem");
+    assert_eq!((code, &report["verdict"]), (0, &"sound".into()), "{report}");
+    assert_eq!(report["facts"]["authority"], "C=DE,CN=Example rsa,O=Example\\, Inc.");
+    assert_eq!(report["facts"]["accuracyMicros"], 1_500_000);
+    let refused = |token, note, tsa| {
+        let (code, report) = check(token, note, tsa);
+        (code, report["findings"][0]["code"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(refused("rsa.tsr", "rsa-ca.pem", "rsa-ca.pem"), (1, "timestamp-of-other-bytes".to_owned()));
+    assert_eq!(refused("rsa.tsr", "note", "ec-ca.pem"), (1, "timestamp-chain".to_owned()));
+    assert_eq!(refused("server.tsr", "note", "ec-ca.pem"), (1, "timestamp-purpose".to_owned()));
+    assert_eq!(refused("rsa.tsr", "note", "note"), (2, "authorities-unusable".to_owned()));
+    assert_eq!(refused("none.tsr", "note", "rsa-ca.pem"), (2, "unreadable".to_owned()));
+    // The note of this folder is nobody's, which a policy tells.
+    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/dataset/policy.txt");
+    let (code, report) = program(&[
+        "timestamp",
+        &file("rsa.tsr"),
+        "--note",
+        &file("note"),
+        "--tsa",
+        &file("rsa-ca.pem"),
+        "--policy",
+        policy.to_str().unwrap(),
+    ]);
+    assert_eq!((code, &report["findings"][0]["record"]), (1, &"the note".into()), "{report}");
+}
+
 /// Checks one document both ways and gives the exit code and the report.
 fn document(
     kind: &str,

@@ -152,6 +152,18 @@ impl Policy {
         Examined { checkpoint, quorum_time, refused: refusals.into_vec() }
     }
 
+    /// As [`examine`](Self::examine), of bytes that may be no text.
+    pub fn examine_bytes(&self, note: &[u8]) -> Examined {
+        std::str::from_utf8(note).map_or_else(
+            |_| Examined {
+                checkpoint: None,
+                quorum_time: None,
+                refused: vec![Refused::new(Code::NoteMalformed)],
+            },
+            |note| self.examine(note),
+        )
+    }
+
     fn check_log(&self, note: &SignedNote, checkpoint: &Checkpoint, refusals: &mut Refusals) {
         let mut signed = false;
         for line in &note.signatures {

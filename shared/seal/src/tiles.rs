@@ -1,4 +1,5 @@
-//! Where the public log keeps its hashes, entries and notes (C2SP tlog-tiles, and section 6 of the format for notes).
+//! Where the public log keeps its hashes, entries, notes and timestamps (C2SP tlog-tiles, and section 6 of the format for
+//! notes).
 
 use std::fmt;
 use std::str::FromStr;
@@ -35,7 +36,20 @@ pub enum LogPath {
         /// The tree size.
         size: u64,
     },
+    /// `timestamps/<N>.tsr`: an RFC 3161 timestamp of the note of that tree size.
+    Timestamp {
+        /// The tree size.
+        size: u64,
+    },
+    /// `timestamps/sizes/<N>`: of which of the [`LISTED_SIZES`] tree sizes from N times as many on there is a timestamp.
+    TimestampSizes {
+        /// 0-based place of the list.
+        index: u64,
+    },
 }
+
+/// Tree sizes that one list of timestamps is about.
+pub const LISTED_SIZES: u64 = 1 << 16;
 
 /// The path of a tile of hashes.
 pub fn tile_path(level: u8, index: u64, width: Option<u8>) -> String {
@@ -52,12 +66,43 @@ pub fn note_path(size: u64) -> String {
     LogPath::Note { size }.to_string()
 }
 
+/// The path of the timestamp of the note of a tree size.
+pub fn timestamp_path(size: u64) -> String {
+    LogPath::Timestamp { size }.to_string()
+}
+
+/// The path of the list in which a tree size would stand.
+pub fn timestamp_sizes_path(size: u64) -> String {
+    LogPath::TimestampSizes { index: size / LISTED_SIZES }.to_string()
+}
+
+/// Writes a list of tree sizes that have a timestamp: one a line, in decimal.
+pub fn encode_sizes(sizes: &[u64]) -> String {
+    sizes.iter().fold(String::new(), |text, size| text + &size.to_string() + "\n")
+}
+
+/// Reads the list at `index`: sizes that belong there, each larger than the one before.
+pub fn decode_sizes(index: u64, text: &[u8]) -> Result<Vec<u64>> {
+    let refused = || Refused::new(Code::SizesMalformed);
+    let text = std::str::from_utf8(text).map_err(|_| refused())?;
+    let mut sizes = Vec::new();
+    for line in text.split_inclusive('\n') {
+        let size = line.strip_suffix('\n').and_then(decimal).ok_or_else(refused)?;
+        let follows = sizes.last().is_none_or(|last| *last < size);
+        ensure(follows && size / LISTED_SIZES == index, Code::SizesMalformed)?;
+        sizes.push(size);
+    }
+    Ok(sizes)
+}
+
 impl fmt::Display for LogPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::Tile { level, index, width } => write!(f, "tile/{level}/{}", Numbered(index, width)),
             Self::Entries { index, width } => write!(f, "tile/entries/{}", Numbered(index, width)),
             Self::Note { size } => write!(f, "notes/{}", Numbered(size, None)),
+            Self::Timestamp { size } => write!(f, "timestamps/{}.tsr", Numbered(size, None)),
+            Self::TimestampSizes { index } => write!(f, "timestamps/sizes/{}", Numbered(index, None)),
         }
     }
 }
@@ -91,6 +136,12 @@ impl FromStr for LogPath {
 fn read_path(text: &str) -> Option<LogPath> {
     if let Some(number) = text.strip_prefix("notes/") {
         return Some(LogPath::Note { size: read_number(number)? });
+    }
+    if let Some(number) = text.strip_prefix("timestamps/sizes/") {
+        return Some(LogPath::TimestampSizes { index: read_number(number)? });
+    }
+    if let Some(number) = text.strip_prefix("timestamps/") {
+        return Some(LogPath::Timestamp { size: read_number(number.strip_suffix(".tsr")?)? });
     }
     let (level, rest) = text.strip_prefix("tile/")?.split_once('/')?;
     let (number, width) = match rest.split_once(".p/") {

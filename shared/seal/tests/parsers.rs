@@ -20,7 +20,9 @@ use trialseal_seal::policy::Policy;
 use trialseal_seal::proof::LogProof;
 use trialseal_seal::receipt::Receipt;
 use trialseal_seal::seal::Seal;
-use trialseal_seal::tiles::{LogPath, decode_bundle, encode_bundle};
+use trialseal_seal::tiles::{
+    LISTED_SIZES, LogPath, decode_bundle, decode_sizes, encode_bundle, encode_sizes, timestamp_sizes_path,
+};
 use trialseal_seal::time::Timestamp;
 
 /// JSON values that the format allows, as data or part of it.
@@ -212,7 +214,7 @@ proptest! {
 
     #[test]
     fn paths_read_back(level in 0..=63_u8, index in 0..u64::MAX / 2, width in prop::option::of(1..=255_u8)) {
-        for path in [LogPath::Tile { level, index, width }, LogPath::Entries { index, width }, LogPath::Note { size: index }] {
+        for path in [LogPath::Tile { level, index, width }, LogPath::Entries { index, width }, LogPath::Note { size: index }, LogPath::Timestamp { size: index }, LogPath::TimestampSizes { index }] {
             prop_assert_eq!(path.to_string().parse(), Ok(path));
         }
     }
@@ -229,6 +231,8 @@ fn tile_paths_have_one_spelling() {
     let path = LogPath::Tile { level: 1, index: 1_234_067, width: Some(8) };
     assert_eq!(path.to_string(), "tile/1/x001/x234/067.p/8");
     assert_eq!(LogPath::Note { size: 1234 }.to_string(), "notes/x001/234");
+    assert_eq!(LogPath::Timestamp { size: 1234 }.to_string(), "timestamps/x001/234.tsr");
+    assert_eq!(timestamp_sizes_path(2 << 16), "timestamps/sizes/002");
     for text in [
         "tile/1/x001/x234/67",
         "tile/1/001/234/067",
@@ -243,10 +247,25 @@ fn tile_paths_have_one_spelling() {
         "tile/1/",
         "notes/007.p/1",
         "notes/7",
+        "timestamps/7.tsr",
+        "timestamps/007",
+        "timestamps/007.tsr.tsr",
+        "timestamps/sizes/007.tsr",
         "tile/1/x018/x446/x744/x073/x709/x551/616",
     ] {
         assert_eq!(text.parse::<LogPath>().expect_err(text).code(), Code::TilePath);
     }
+}
+
+#[test]
+fn lists_of_timestamps_are_in_order_and_in_their_place() {
+    let sizes = [LISTED_SIZES, LISTED_SIZES + 600, 2 * LISTED_SIZES - 1];
+    assert_eq!(decode_sizes(1, encode_sizes(&sizes).as_bytes()), Ok(sizes.to_vec()));
+    assert_eq!(decode_sizes(0, b""), Ok(Vec::new()));
+    for text in ["7", "7\n7\n", "8\n7\n", "07\n", "7\r\n", "\n", "65536\n", "-1\n", "\u{e9}\n"] {
+        assert_eq!(decode_sizes(0, text.as_bytes()).expect_err(text).code(), Code::SizesMalformed);
+    }
+    decode_sizes(0, &[0xff, 10]).expect_err("no text");
 }
 
 #[test]

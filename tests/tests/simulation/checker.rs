@@ -176,7 +176,7 @@ fn public(place: &Place, seals: &[SealRow]) -> Found {
         return Ok(());
     }
     let policy = Policy::parse(&Policy::text_for_log(&signer().verifier_key())).map_err(text)?;
-    let report = trialseal_verify::log("the published place", place, &policy);
+    let report = trialseal_verify::log("the published place", place, &policy, None);
     hold!(report.verdict() == Verdict::Sound, "what is public is not sound: {:?}", report.findings());
     Ok(())
 }

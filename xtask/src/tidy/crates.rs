@@ -15,6 +15,7 @@ use super::{Tree, output};
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("record", &[]),
     ("seal", &[]),
+    ("timestamp", &["seal"]),
     ("runtime", &[]),
     ("vault", &["record"]),
     ("access", &["record", "runtime"]),
@@ -26,8 +27,8 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("query", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("exporter", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("projector", &["record", "runtime", "seal", "store", "vault"]),
-    ("sealer", &["record", "runtime", "seal", "store"]),
-    ("verify", &["record", "seal"]),
+    ("sealer", &["record", "runtime", "seal", "store", "timestamp"]),
+    ("verify", &["record", "seal", "timestamp"]),
     ("witness", &["runtime", "seal"]),
     ("monitor", &["runtime", "seal", "verify"]),
     (
@@ -54,7 +55,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 
 /// What tests of any crate may use besides: what lies in `shared/`. A service never knows another, not even in tests.
 const SHARED: &[&str] =
-    &["record", "seal", "vault", "access", "store", "store-sqlite", "store-postgres", "runtime"];
+    &["record", "seal", "timestamp", "vault", "access", "store", "store-sqlite", "store-postgres", "runtime"];
 
 /// The chores and the end-to-end tests are no part of the product. The first know nothing of ours, the second may know
 /// all.
@@ -80,6 +81,7 @@ const NOT_IN_THE_VERIFIER: &[&str] = &[
     "quinn",
     "reqwest",
     "rusqlite",
+    "ring",
     "rustls",
     "smol",
     "socket2",
@@ -88,6 +90,9 @@ const NOT_IN_THE_VERIFIER: &[&str] = &[
     "tungstenite",
     "ureq",
 ];
+
+/// What bears a banned name and is neither TLS nor network: it reads certificates and their chains, for timestamps.
+const READS_CERTIFICATES: &[&str] = &["rustls-pki-types", "rustls-webpki"];
 
 /// What the verifier's feature `http` may add: a client that blocks, without TLS.
 const HTTP_ADDS: &[&str] =
@@ -123,7 +128,10 @@ fn short(name: &str) -> &str {
 
 pub(super) fn verifier_tree(tree: &Tree) -> Vec<String> {
     let [plain, with_http] = &tree.verifier_crates;
-    let is_banned = |name: &&String| NOT_IN_THE_VERIFIER.iter().any(|banned| is_or_belongs_to(name, banned));
+    let is_banned = |name: &&String| {
+        !READS_CERTIFICATES.contains(&name.as_str())
+            && NOT_IN_THE_VERIFIER.iter().any(|banned| is_or_belongs_to(name, banned))
+    };
     let banned = plain.iter().filter(is_banned).map(|name| format!("trialseal-verify depends on {name}"));
     let is_new = |name: &&String| !HTTP_ADDS.contains(&name.as_str());
     let added = with_http.difference(plain).filter(is_new);
@@ -211,7 +219,8 @@ mod tests {
     fn the_verifier_has_no_network_and_with_http_only_a_client() {
         let (_dir, mut tree) = super::super::tests::tree_of(&[]);
         let crates = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        tree.verifier_crates = [crates(&["sha3"]), crates(&["sha3", "ureq", "http"])];
+        let plain = ["sha3", "rustls-webpki"];
+        tree.verifier_crates = [crates(&plain), crates(&["sha3", "ureq", "http"])];
         assert!(verifier_tree(&tree).is_empty());
         tree.verifier_crates = [crates(&["tokio-util"]), crates(&["tokio-util", "rustls"])];
         assert_eq!(

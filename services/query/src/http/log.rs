@@ -14,13 +14,15 @@ use crate::problems::not_found;
 const CHECKPOINT: &str = "checkpoint";
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
-/// Tiles and notes never change.
+const REPLY: &str = "application/timestamp-reply";
+/// Tiles, notes and timestamps never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// The checkpoint is new every second or so.
+/// The checkpoint is new every second or so, and a list of timestamps grows.
 const BRIEFLY: &str = "public, max-age=1";
 
-/// The public log: `checkpoint`, `tile/<level>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`, and `notes/<N>`, the first note of
-/// each tree size that met the publication policy.
+/// The public log: `checkpoint`, `tile/<level>/<N>[.p/<W>]`, `tile/entries/<N>[.p/<W>]`, `notes/<N>`, the first note of each
+/// tree size that met the publication policy, `timestamps/<N>.tsr`, what an authority says of that note (RFC 3161), and
+/// `timestamps/sizes/<K>`, for which tree sizes from K times 65,536 on there is one.
 #[utoipa::path(
     tag = "Seals and log",
     params(("path" = String, Path, description = "A path below the log's prefix, as C2SP tlog-tiles writes it")),
@@ -37,6 +39,8 @@ pub(crate) async fn get(query: Data<Query>, path: Path<String>) -> Result<HttpRe
         CHECKPOINT => (CHECKPOINT.to_owned(), TEXT, BRIEFLY),
         path => match path.parse::<LogPath>().map_err(|_| none())? {
             note @ LogPath::Note { .. } => (note.to_string(), TEXT, FOREVER),
+            reply @ LogPath::Timestamp { .. } => (reply.to_string(), REPLY, FOREVER),
+            list @ LogPath::TimestampSizes { .. } => (list.to_string(), TEXT, BRIEFLY),
             tile @ (LogPath::Tile { .. } | LogPath::Entries { .. }) => (tile.to_string(), BYTES, FOREVER),
         },
     };

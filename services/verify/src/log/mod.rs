@@ -11,7 +11,8 @@ use trialseal_seal::policy::{Examined, Policy};
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{TILE_WIDTH, decode_bundle, entries_path, tile_path};
 use trialseal_seal::tree::Frontier;
-use trialseal_seal::{Code, Refused, canonical};
+use trialseal_seal::{Code, canonical};
+use trialseal_timestamp::Authorities;
 
 #[cfg(feature = "http")]
 mod http;
@@ -19,12 +20,14 @@ mod notes;
 mod seals;
 mod source;
 mod tiles;
+mod timestamps;
 
 #[cfg(feature = "http")]
 pub use self::http::LogUrl;
 use self::notes::Notes;
 use self::seals::Sequence;
 pub use self::source::{LogFolder, MAX_RESOURCE_BYTES, Source};
+use self::timestamps::Timestamps;
 use crate::documents::silent;
 use crate::outcome::Report;
 use crate::time::public_by;
@@ -39,8 +42,8 @@ const LIMITS: &[&str] = &[
 ];
 
 /// Checks a published log: its checkpoint against the policy, every entry against the tiles and the checkpoint's root,
-/// every note, and the rules that hold from seal to seal.
-pub fn log(input: &str, source: &dyn Source, policy: &Policy) -> Report {
+/// every note, and the rules that hold from seal to seal. Where `authorities` are named, every timestamp as well.
+pub fn log(input: &str, source: &dyn Source, policy: &Policy, authorities: Option<&Authorities>) -> Report {
     let mut check = Check {
         report: Report::new("log", input, LIMITS),
         source,
@@ -52,6 +55,7 @@ pub fn log(input: &str, source: &dyn Source, policy: &Policy) -> Report {
         levels: Vec::new(),
         seals: 0,
         notes: Notes::default(),
+        timestamps: Timestamps::new(authorities),
     };
     check.run();
     silent(&mut check.report, policy);
@@ -73,6 +77,7 @@ struct Check<'a> {
     /// How many entries were read.
     seals: u64,
     notes: Notes,
+    timestamps: Timestamps<'a>,
 }
 
 impl Check<'_> {
@@ -83,6 +88,7 @@ impl Check<'_> {
         let Some(checkpoint) = checkpoint else { return self.not_checked("seals, tiles and notes") };
         (self.origin, self.size) = (checkpoint.origin.clone(), checkpoint.size);
         self.checkpoint = sha256(&note);
+        self.list_timestamps();
         let mut sequence = Sequence::default();
         for bundle in 0..self.size.div_ceil(TILE) {
             if self.report.is_full() || !self.bundle(bundle, &mut sequence) {
@@ -123,6 +129,7 @@ impl Check<'_> {
         self.report.fact("notes", "Notes checked", self.notes.read());
         let without = self.tree.size().saturating_sub(self.notes.read());
         self.report.fact("sizesWithoutNote", "Tree sizes without a note", without);
+        self.sum_up_timestamps();
     }
 
     /// Reads what has to be there.
@@ -154,14 +161,7 @@ impl Check<'_> {
 
     /// Holds a note against the policy, and reports what is refused.
     fn examine(&mut self, path: &str, note: &[u8]) -> Examined {
-        let examined = std::str::from_utf8(note).map_or_else(
-            |_| Examined {
-                checkpoint: None,
-                quorum_time: None,
-                refused: vec![Refused::new(Code::NoteMalformed)],
-            },
-            |note| self.policy.examine(note),
-        );
+        let examined = self.policy.examine_bytes(note);
         self.report.all_refused(path, &examined.refused);
         examined
     }

@@ -25,6 +25,8 @@ pub(super) struct Notes {
     read: u64,
     /// The seal with the latest date of those that no note has covered yet.
     undated: Option<(Timestamp, u64)>,
+    /// The seal with the latest date of all.
+    latest: Option<(Timestamp, u64)>,
 }
 
 impl Notes {
@@ -43,6 +45,14 @@ impl Notes {
         if self.undated.is_none_or(|(latest, _)| time > latest) {
             self.undated = Some((time, seal));
         }
+        if self.latest.is_none_or(|(latest, _)| time > latest) {
+            self.latest = Some((time, seal));
+        }
+    }
+
+    /// The seal with the latest date so far, and that date.
+    pub(super) fn latest(&self) -> Option<(Timestamp, u64)> {
+        self.latest
     }
 
     fn none(&mut self, size: u64) {
@@ -74,9 +84,13 @@ impl Check<'_> {
     /// Checks the note of a tree size, if there is one, against the entries so far.
     pub(super) fn note(&mut self, size: u64) {
         let path = note_path(size);
-        let Some(Some(note)) = self.optional(&path) else { return self.notes.none(size) };
+        let Some(Some(note)) = self.optional(&path) else {
+            self.timestamp(size, None, None);
+            return self.notes.none(size);
+        };
         self.notes.some(size, sha256(&note));
         let examined = self.examine(&path, &note);
+        self.timestamp(size, Some(&note), examined.quorum_time);
         let (Some(checkpoint), true) = (examined.checkpoint, examined.refused.is_empty()) else { return };
         let mut holds = true;
         let mut rule = |kept: bool, code, message| {

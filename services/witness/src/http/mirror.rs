@@ -1,4 +1,5 @@
-//! `GET <prefix>/mirror/<hex SHA-256 of the origin>/…`: the copy of a log, laid out as C2SP tlog-tiles says, with `notes/<N>`.
+//! `GET <prefix>/mirror/<hex SHA-256 of the origin>/…`: the copy of a log, laid out as C2SP tlog-tiles says, with notes
+//! and timestamps.
 
 use std::io::ErrorKind;
 
@@ -13,9 +14,10 @@ use crate::mirror::Mirrors;
 const CHECKPOINT: &str = "checkpoint";
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
-/// Tiles and notes never change.
+const REPLY: &str = "application/timestamp-reply";
+/// Tiles, notes and timestamps never change.
 const FOREVER: &str = "public, max-age=31536000, immutable";
-/// The checkpoint is new every second or so.
+/// The checkpoint is new every second or so, and a list of timestamps grows.
 const BRIEFLY: &str = "public, max-age=1";
 
 #[get("/mirror/{origin_sha256}/{path:.*}")]
@@ -38,6 +40,8 @@ pub(super) async fn get(
         CHECKPOINT => (CHECKPOINT.to_owned(), TEXT, BRIEFLY),
         path => match path.parse::<LogPath>().map_err(|_| none())? {
             note @ LogPath::Note { .. } => (note.to_string(), TEXT, FOREVER),
+            reply @ LogPath::Timestamp { .. } => (reply.to_string(), REPLY, FOREVER),
+            list @ LogPath::TimestampSizes { .. } => (list.to_string(), TEXT, BRIEFLY),
             tile @ (LogPath::Tile { .. } | LogPath::Entries { .. }) => (tile.to_string(), BYTES, FOREVER),
         },
     };
