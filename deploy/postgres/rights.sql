@@ -9,7 +9,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, trialseal_service, trials
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO trialseal_backup;
 
 -- The record and what is published of it: added to, never changed. The triggers that say the same are the owner's.
-GRANT SELECT, INSERT ON event, command, natural_key, seal, sealed_head, tree_node, checkpoint, note TO trialseal_service;
+GRANT SELECT, INSERT ON event, command, natural_key, seal, sealed_head, tree_node, checkpoint, note, note_timestamp TO trialseal_service;
 
 -- How far the record is: one row a ledger, trial and stream.
 GRANT SELECT, INSERT, UPDATE ON ledger, trial, stream TO trialseal_service;

@@ -18,6 +18,7 @@
     reason = "a harness fails a test by panicking"
 )]
 
+mod authority;
 mod browser;
 mod client;
 mod cluster;
@@ -42,6 +43,7 @@ mod trial;
 mod verifier;
 mod witness;
 
+pub use authority::{Answers, TimeAuthority};
 pub use browser::{Browser, Page};
 pub use client::{Answer, Client};
 pub use cluster::Cluster;

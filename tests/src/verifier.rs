@@ -61,6 +61,16 @@ impl Verifier {
         self.run("log", log, &[])
     }
 
+    /// Checks a published log with its timestamps, by the authorities in a file.
+    pub fn log_with(&self, log: &Path, authorities: &Path) -> Verdict {
+        self.run("log", log, &["--tsa".as_ref(), authorities])
+    }
+
+    /// Checks a timestamp of a note.
+    pub fn timestamp(&self, reply: &Path, note: &Path, authorities: &Path) -> Verdict {
+        self.run("timestamp", reply, &["--note".as_ref(), note, "--tsa".as_ref(), authorities])
+    }
+
     fn run(&self, kind: &str, what: &Path, more: &[&Path]) -> Verdict {
         let mut command = Command::new(program("trialseal-verify"));
         command

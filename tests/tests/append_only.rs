@@ -7,7 +7,7 @@ use trialseal_tests::{Engine, Role, Service, Trial, Verifier, events_of, laborat
 on_both_engines!(what_is_recorded_stays);
 
 /// The tables of the record, and a column of each.
-const RECORD: [(&str, &str); 7] = [
+const RECORD: [(&str, &str); 8] = [
     ("event", "trialseq"),
     ("command", "count"),
     ("seal", "sealed"),
@@ -15,6 +15,7 @@ const RECORD: [(&str, &str); 7] = [
     ("tree_node", "place"),
     ("checkpoint", "size"),
     ("note", "size"),
+    ("note_timestamp", "size"),
 ];
 
 fn what_is_recorded_stays(engine: Engine) {
@@ -26,6 +27,9 @@ fn what_is_recorded_stays(engine: Engine) {
     service.wait_until_sealed();
     let monitor = service.client(Role::Monitor);
     let before = events_of(&monitor, &trial.id);
+    let stamp =
+        "INSERT INTO note_timestamp (ledger, size, time, reply) SELECT ledger, size, 0, note FROM note";
+    service.database().execute(stamp).unwrap();
     let count = |table: &str| {
         let rows = service.database().texts(&format!("SELECT CAST(count(*) AS TEXT) FROM {table}"));
         rows[0].parse::<u64>().unwrap()

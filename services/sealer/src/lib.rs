@@ -9,11 +9,13 @@
 //! trial's tree the root that was sealed, and each seal its own leaf. After a failure all of it is read again.
 //!
 //! Where the policy asks for witnesses, publishing has a second half: each signed checkpoint is carried to them, and what
-//! they agree to is published. That goes on beside the rounds, which wait for nobody.
+//! they agree to is published. That goes on beside the rounds, which wait for nobody. So do timestamps: where an authority is
+//! named, it is asked now and then for the time of the newest published note.
 //!
 //! What it is not: a judge of events (that is `record`), or a place to read proofs (that is `query`). To publish to
 //! another kind of place, implement [`Publication`].
 
+mod authority;
 mod cosigner;
 mod delays;
 mod disk;
@@ -26,12 +28,16 @@ mod publication;
 mod publish;
 mod round;
 mod state;
+mod timestamper;
 mod witness;
 
+pub use authority::{Authority, AuthorityError, HttpAuthority};
 pub use delays::measure_delays;
 pub use disk::Disk;
 pub use error::SealError;
 pub use folder::Folder;
 pub use publication::Publication;
 pub use round::{Sealer, SealerParts, SealerSettings};
+pub use timestamper::Timestamping;
+pub use trialseal_timestamp::Authorities;
 pub use witness::{Answer, HttpWitness, Witness, WitnessError};

@@ -16,6 +16,7 @@ use crate::notes::Notes;
 use crate::publication::Publication;
 use crate::publish::Outlet;
 use crate::state::State;
+use crate::timestamper::{Timestamper, Timestamping};
 use crate::witness::Witness;
 
 /// How long the last checkpoint may wait for its witnesses when the process is asked to end.
@@ -34,6 +35,8 @@ pub struct SealerParts {
     pub policy: Policy,
     /// The witnesses to ask.
     pub witnesses: Vec<Arc<dyn Witness>>,
+    /// Whom to ask for timestamps of published notes, if anybody.
+    pub timestamping: Option<Timestamping>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where other roles of the process learn of published seals.
@@ -91,7 +94,15 @@ impl Sealer {
     ///
     /// # Errors
     /// Only those that [`SealError::is_final`] says a person has to look at; others are logged and tried again.
-    pub async fn run(mut self, shutdown: Shutdown) -> Result<(), SealError> {
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), SealError> {
+        let timestamper = Timestamper::new(&self.parts);
+        tokio::select! {
+            ended = self.seal(shutdown) => ended,
+            never = timestamper.run() => match never {},
+        }
+    }
+
+    async fn seal(mut self, shutdown: Shutdown) -> Result<(), SealError> {
         let Some(mut cosigner) = self.cosigner.take() else { return self.rounds(shutdown).await };
         tokio::select! {
             ended = self.rounds(shutdown) => ended?,

@@ -19,7 +19,10 @@ use trialseal_runtime::settings::Settings;
 use trialseal_runtime::shutdown::{Roles, Shutdown};
 use trialseal_runtime::telemetry;
 use trialseal_seal::time::Timestamp;
-use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings, measure_delays};
+use trialseal_sealer::{
+    Authorities as TimestampAuthorities, Folder, HttpAuthority, Sealer, SealerParts, SealerSettings,
+    Timestamping, measure_delays,
+};
 use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Progress, Writer, WriterSettings};
 
@@ -68,7 +71,7 @@ async fn serve_elected(
     let keys = ledger.verifier_keys()?;
     bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
     // Not before: what the sealer signs with must be the key that is registered.
-    let sealer = sealer(&ledger, settings, &authorities, &clock, &progress).await?;
+    let sealer = sealer(&ledger, settings, &authorities, &clock, &ids, &progress).await?;
 
     let identity = Arc::new(identity(&ledger, settings, &authorities, &clock, &ids, writer.clone())?);
     let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, writer));
@@ -214,6 +217,7 @@ async fn sealer(
     settings: &Settings,
     authorities: &Authorities,
     clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
     progress: &Arc<Progress>,
 ) -> Result<Sealer> {
     let parts = SealerParts {
@@ -222,11 +226,27 @@ async fn sealer(
         signers: ledger.log_signers()?,
         policy: ledger.policy.policy().clone(),
         witnesses: ledger.policy.witnesses(authorities, settings.witness_patience)?,
+        timestamping: timestamping(settings, authorities, ids)?,
         clock: Arc::clone(clock),
         progress: Arc::clone(progress),
         settings: SealerSettings { interval: settings.seal_interval, heartbeat: settings.heartbeat },
     };
     Ok(Sealer::open(parts).await?)
+}
+
+/// Who puts times on published notes, where anybody is named.
+fn timestamping(
+    settings: &Settings,
+    authorities: &Authorities,
+    ids: &Arc<dyn Ids>,
+) -> Result<Option<Timestamping>> {
+    let Some(timestamps) = &settings.timestamps else { return Ok(None) };
+    let trusted = fs::read(&timestamps.ca_file).map_err(anyhow::Error::from);
+    let trusted = trusted.and_then(|pem| Ok(TimestampAuthorities::from_pem(&pem)?)).with_context(|| {
+        format!("the timestamp authority's certificates in {} cannot be used", timestamps.ca_file.display())
+    })?;
+    let authority = Arc::new(HttpAuthority::new(&timestamps.url, authorities));
+    Ok(Some(Timestamping { authority, trusted, interval: timestamps.interval, ids: Arc::clone(ids) }))
 }
 
 fn writer(ledger: &Ledger, settings: &Settings, clock: &Arc<dyn Clock>, progress: &Arc<Progress>) -> Writer {

@@ -9,6 +9,7 @@ mod source;
 mod store;
 #[cfg(test)]
 mod tests;
+mod timestamps;
 mod tree;
 
 use std::collections::HashMap;

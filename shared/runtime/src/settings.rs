@@ -39,6 +39,8 @@ pub struct Settings {
     pub ca_file: Option<PathBuf>,
     /// How long a witness may take to answer.
     pub witness_patience: Duration,
+    /// Who puts times on published notes, if anybody.
+    pub timestamps: Option<TimestampSettings>,
     /// Time between seals while there is something new.
     pub seal_interval: Duration,
     /// Time between seals while there is nothing new.
@@ -67,6 +69,17 @@ pub struct Settings {
     pub public_trials: Vec<String>,
     /// Time that roles have to end after SIGTERM.
     pub shutdown: Duration,
+}
+
+/// Who puts times on published notes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimestampSettings {
+    /// The address of an RFC 3161 authority.
+    pub url: String,
+    /// File of the certificates that its answers are checked with, in PEM.
+    pub ca_file: PathBuf,
+    /// Time from one timestamp to the next.
+    pub interval: Duration,
 }
 
 /// Limits of the writer of the record.
@@ -189,6 +202,7 @@ impl Settings {
             policy_file: env.set(names::POLICY_FILE).map(PathBuf::from),
             ca_file: env.set(names::CA_FILE).map(PathBuf::from),
             witness_patience: Duration::from_millis(env.number(names::WITNESS_PATIENCE_MS, 10..=60_000)?),
+            timestamps: env.timestamps()?,
             seal_interval: Duration::from_millis(env.number(names::SEAL_INTERVAL_MS, 10..=3_600_000)?),
             heartbeat: Duration::from_secs(env.number(names::HEARTBEAT_SECONDS, 1..=86_400)?),
             log: env.text(names::LOG),
@@ -314,6 +328,19 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         }
         let expected = "a scheme and a host without a path, such as https://ledger.example.org";
         Err(SettingsError::new(names::PUBLIC_ADDRESS, &address, expected))
+    }
+
+    fn timestamps(&self) -> Result<Option<TimestampSettings>, SettingsError> {
+        let interval = Duration::from_secs(self.number(names::TSA_INTERVAL_SECONDS, 1..=86_400)?);
+        let (Some(url), ca_file) = (self.set(names::TSA_URL), self.set(names::TSA_CA_FILE)) else {
+            return Ok(None);
+        };
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            return Err(SettingsError::new(names::TSA_URL, &url, "an http or https address"));
+        }
+        let expected = "a file of certificates in PEM, for the answers of TRIALSEAL_TSA_URL are checked";
+        let ca_file = ca_file.ok_or_else(|| SettingsError::new(names::TSA_CA_FILE, "", expected))?;
+        Ok(Some(TimestampSettings { url, ca_file: ca_file.into(), interval }))
     }
 
     fn proxies(&self) -> Result<Vec<IpAddr>, SettingsError> {

@@ -1,4 +1,4 @@
-//! Seals, sealed heads, tree nodes, checkpoints and notes.
+//! Seals, sealed heads, tree nodes, checkpoints, notes and timestamps.
 
 use std::ops::Range;
 
@@ -7,7 +7,9 @@ use sqlx::{query, query_as};
 use trialseal_record::ids::TrialId;
 use trialseal_seal::hash::Hash;
 use trialseal_store::columns::{self, gap_free, signed};
-use trialseal_store::{LeafRow, LedgerHead, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, TreeName};
+use trialseal_store::{
+    LeafRow, LedgerHead, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, TimestampRow, TreeName,
+};
 
 use crate::record::{LEAVES, all, each, leaves};
 use crate::{Locked, PostgresStore};
@@ -155,6 +157,44 @@ impl Seals for PostgresStore {
         );
         let notes = notes.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
         self.all(notes).await?.into_iter().map(columns::sized_note).collect()
+    }
+
+    async fn put_timestamp(&self, timestamp: &TimestampRow) -> Result<TimestampRow> {
+        let size = signed(timestamp.size)?;
+        let put = query(
+            "INSERT INTO note_timestamp (ledger, size, time, reply) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (ledger, size) DO NOTHING",
+        )
+        .bind(self.ledger)
+        .bind(size)
+        .bind(timestamp.time.micros())
+        .bind(timestamp.reply.as_slice());
+        self.execute(put).await?;
+        let stored = query_as("SELECT size, time, reply FROM note_timestamp WHERE ledger = $1 AND size = $2");
+        columns::timestamp(self.one(stored.bind(self.ledger).bind(size)).await?)
+    }
+
+    async fn timestamp_from(&self, size: u64) -> Result<Option<TimestampRow>> {
+        let first = query_as(
+            "SELECT size, time, reply FROM note_timestamp WHERE ledger = $1 AND size >= $2 ORDER BY size LIMIT 1",
+        );
+        let first = first.bind(self.ledger).bind(signed(size)?);
+        self.optional(first).await?.map(columns::timestamp).transpose()
+    }
+
+    async fn timestamp_sizes(&self, size: u64, limit: u32) -> Result<Vec<u64>> {
+        let sizes = query_as(
+            "SELECT size FROM note_timestamp WHERE ledger = $1 AND size >= $2 ORDER BY size LIMIT $3",
+        );
+        let sizes = sizes.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
+        self.all(sizes).await?.into_iter().map(|(size,)| columns::number(size)).collect()
+    }
+
+    async fn newest_timestamp(&self) -> Result<Option<TimestampRow>> {
+        let newest = query_as(
+            "SELECT size, time, reply FROM note_timestamp WHERE ledger = $1 ORDER BY size DESC LIMIT 1",
+        );
+        self.optional(newest.bind(self.ledger)).await?.map(columns::timestamp).transpose()
     }
 }
 

@@ -28,6 +28,7 @@ fn migrator() -> Migrator {
         ("ledger", include_str!("../../../migrations/postgres/0001_ledger.sql")),
         ("election", include_str!("../../../migrations/postgres/0002_election.sql")),
         ("identity", include_str!("../../../migrations/postgres/0003_identity.sql")),
+        ("timestamps", include_str!("../../../migrations/postgres/0004_timestamps.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

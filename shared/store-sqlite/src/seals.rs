@@ -1,4 +1,4 @@
-//! Seals, sealed heads, tree nodes, checkpoints and notes.
+//! Seals, sealed heads, tree nodes, checkpoints, notes and timestamps.
 
 use std::ops::Range;
 
@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use trialseal_record::ids::TrialId;
 use trialseal_seal::hash::Hash;
 use trialseal_store::columns::{self, gap_free, signed};
-use trialseal_store::{LeafRow, LedgerHead, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, TreeName};
+use trialseal_store::{
+    LeafRow, LedgerHead, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, TimestampRow, TreeName,
+};
 
 use crate::error::failed;
 use crate::insert::insert;
@@ -184,6 +186,50 @@ impl Seals for SqliteStore {
         let rows = rows.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
         let rows = rows.fetch_all(&self.readers).await.map_err(failed)?;
         rows.into_iter().map(columns::sized_note).collect()
+    }
+
+    async fn put_timestamp(&self, timestamp: &TimestampRow) -> Result<TimestampRow> {
+        let size = signed(timestamp.size)?;
+        sqlx::query(
+            "INSERT INTO note_timestamp (ledger, size, time, reply) SELECT ?1, ?2, ?3, ?4
+             WHERE NOT EXISTS (SELECT 1 FROM note_timestamp WHERE ledger = ?1 AND size = ?2)",
+        )
+        .bind(self.ledger)
+        .bind(size)
+        .bind(timestamp.time.micros())
+        .bind(timestamp.reply.as_slice())
+        .execute(&self.writer)
+        .await
+        .map_err(failed)?;
+        let stored =
+            sqlx::query_as("SELECT size, time, reply FROM note_timestamp WHERE ledger = ?1 AND size = ?2");
+        let stored = stored.bind(self.ledger).bind(size).fetch_one(&self.readers).await;
+        columns::timestamp(stored.map_err(failed)?)
+    }
+
+    async fn timestamp_from(&self, size: u64) -> Result<Option<TimestampRow>> {
+        let row = sqlx::query_as(
+            "SELECT size, time, reply FROM note_timestamp WHERE ledger = ?1 AND size >= ?2 ORDER BY size LIMIT 1",
+        );
+        let row = row.bind(self.ledger).bind(signed(size)?).fetch_optional(&self.readers).await;
+        row.map_err(failed)?.map(columns::timestamp).transpose()
+    }
+
+    async fn timestamp_sizes(&self, size: u64, limit: u32) -> Result<Vec<u64>> {
+        let sizes = sqlx::query_scalar(
+            "SELECT size FROM note_timestamp WHERE ledger = ?1 AND size >= ?2 ORDER BY size LIMIT ?3",
+        );
+        let sizes = sizes.bind(self.ledger).bind(signed(size)?).bind(limit);
+        let sizes: Vec<i64> = sizes.fetch_all(&self.readers).await.map_err(failed)?;
+        sizes.into_iter().map(columns::number).collect()
+    }
+
+    async fn newest_timestamp(&self) -> Result<Option<TimestampRow>> {
+        let newest = sqlx::query_as(
+            "SELECT size, time, reply FROM note_timestamp WHERE ledger = ?1 ORDER BY size DESC LIMIT 1",
+        );
+        let newest = newest.bind(self.ledger).fetch_optional(&self.readers).await.map_err(failed)?;
+        newest.map(columns::timestamp).transpose()
     }
 }
 

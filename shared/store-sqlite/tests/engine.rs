@@ -11,13 +11,14 @@ use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::{
     Appends, CommandRow, EventRow, Events, NodeRow, SealRow, SealWrite, SealedHead, Seals, StoreError,
-    StreamVersion, Tokens, TreeName, WriteBatch,
+    StreamVersion, TimestampRow, Tokens, TreeName, WriteBatch,
 };
 use trialseal_store_sqlite::SqliteStore;
 use uuid::Uuid;
 
 const ORIGIN: &str = "ledger.example.org/sqlite";
-const PROTECTED: [&str; 7] = ["event", "command", "seal", "sealed_head", "tree_node", "checkpoint", "note"];
+const PROTECTED: [&str; 8] =
+    ["event", "command", "seal", "sealed_head", "tree_node", "checkpoint", "note", "note_timestamp"];
 
 /// One row in each protected table.
 async fn filled(path: &Path) -> SqliteStore {
@@ -57,6 +58,7 @@ async fn filled(path: &Path) -> SqliteStore {
     tx.commit().await.unwrap();
     store.put_checkpoint(1, b"checkpoint").await.unwrap();
     store.put_note(1, b"note").await.unwrap();
+    store.put_timestamp(&TimestampRow { size: 1, time, reply: b"reply".to_vec() }).await.unwrap();
     store
 }
 

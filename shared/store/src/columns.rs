@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::{Result, StoreError};
 use crate::rows::{
     AccountRow, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead, ModelRow,
-    SealRef, SealRow, SealedHead, SessionRow, StreamVersion, TokenRow, TreeName,
+    SealRef, SealRow, SealedHead, SessionRow, StreamVersion, TimestampRow, TokenRow, TreeName,
 };
 
 /// `position, time, seal, seal_leaf, sealed` of a ledger.
@@ -223,6 +223,14 @@ pub fn sealed_head((of, seal, size, root): SealedHeadColumns) -> Result<SealedHe
 /// [`StoreError::Damaged`] where a column cannot be.
 pub fn sized_note((size, note): (i64, Vec<u8>)) -> Result<(u64, Vec<u8>)> {
     Ok((number(size)?, note))
+}
+
+/// A timestamp: its size, time and reply.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where a column cannot be.
+pub fn timestamp((size, at, reply): (i64, i64, Vec<u8>)) -> Result<TimestampRow> {
+    Ok(TimestampRow { size: number(size)?, time: time(at)?, reply })
 }
 
 /// A wrapped data key.

@@ -73,6 +73,7 @@ macro_rules! contract_list {
             the_first_checkpoint_of_a_size_stays
             the_first_note_of_a_size_stays
             notes_are_found_around_sizes_without_one
+            the_first_timestamp_of_a_size_stays_and_is_found
             one_of_many_concurrent_checkpoints_wins
             generations_follow_each_other
             documents_are_read_back

@@ -20,8 +20,8 @@ use crate::ports::{
 };
 use crate::rows::{
     AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
-    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TokenRow, TreeName,
-    WriteBatch,
+    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TimestampRow, TokenRow,
+    TreeName, WriteBatch,
 };
 
 /// Says what becomes of each call.
@@ -150,6 +150,10 @@ announced!(Seals {
     newest_note() -> Option<(u64, Vec<u8>)>;
     note_from(size: u64) -> Option<(u64, Vec<u8>)>;
     notes_until(size: u64, limit: u32) -> Vec<(u64, Vec<u8>)>;
+    put_timestamp(timestamp: &TimestampRow) -> TimestampRow;
+    timestamp_from(size: u64) -> Option<TimestampRow>;
+    timestamp_sizes(size: u64, limit: u32) -> Vec<u64>;
+    newest_timestamp() -> Option<TimestampRow>;
 } {
     async fn begin_seal(&self) -> Result<Box<dyn SealTx>> {
         let tx = call(self.faults.as_ref(), "begin_seal", self.inner.begin_seal()).await?;

@@ -35,7 +35,7 @@ pub use progress::Progress;
 pub use rows::{
     AccountRow, CommandId, CommandRow, Digest, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
     LedgerHead, ModelRow, NaturalKeyRow, NodeRow, SealRef, SealRow, SealWrite, SealedHead, SessionRow,
-    Standing, StreamVersion, TokenRow, TreeName, WriteBatch,
+    Standing, StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 pub use writer::{
     Append, AppendError, Appended, AppendedEvent, Expected, NaturalKey, NewEvent, Writer, WriterSettings,

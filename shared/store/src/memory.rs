@@ -19,7 +19,7 @@ use trialseal_seal::time::Timestamp;
 use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
-use crate::rows::{CommandId, CommandRow, EventRow, LedgerHead, SealRow, SealedHead, TreeName};
+use crate::rows::{CommandId, CommandRow, EventRow, LedgerHead, SealRow, SealedHead, TimestampRow, TreeName};
 
 /// One ledger in memory.
 #[derive(Debug, Clone)]
@@ -72,6 +72,7 @@ struct Record {
     nodes: BTreeMap<(TreeName, u8, u64), Hash>,
     checkpoints: BTreeMap<u64, Vec<u8>>,
     notes: BTreeMap<u64, Vec<u8>>,
+    timestamps: BTreeMap<u64, TimestampRow>,
 }
 
 impl Record {

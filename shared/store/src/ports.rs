@@ -13,8 +13,8 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::rows::{
     AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
-    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TokenRow, TreeName,
-    WriteBatch,
+    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TimestampRow, TokenRow,
+    TreeName, WriteBatch,
 };
 
 /// Everything that is asked of storage, for one ledger.
@@ -139,6 +139,14 @@ pub trait Seals: Send + Sync {
     async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>>;
     /// Up to `limit` notes that met the publication policy, of that size and downwards, the largest first.
     async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>>;
+    /// As [`Seals::put_checkpoint`], for the first timestamp of the note of a size.
+    async fn put_timestamp(&self, timestamp: &TimestampRow) -> Result<TimestampRow>;
+    /// The timestamp of the first note of that size or a larger one that has one.
+    async fn timestamp_from(&self, size: u64) -> Result<Option<TimestampRow>>;
+    /// The tree sizes from `size` on that have a timestamp, up to `limit`, in order.
+    async fn timestamp_sizes(&self, size: u64, limit: u32) -> Result<Vec<u64>>;
+    /// The timestamp of the largest tree size that has one.
+    async fn newest_timestamp(&self) -> Result<Option<TimestampRow>>;
 }
 
 /// A sealing transaction that holds the head row's lock. Dropping it rolls back.

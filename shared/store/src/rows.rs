@@ -197,6 +197,17 @@ pub struct SealRow {
     pub time: Timestamp,
 }
 
+/// What an authority outside says of the note of a size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimestampRow {
+    /// The tree size of the note.
+    pub size: u64,
+    /// When the authority saw the note, as `reply` says.
+    pub time: Timestamp,
+    /// Its answer: a `TimeStampResp` of RFC 3161.
+    pub reply: Vec<u8>,
+}
+
 /// A trial's head as of the seal in which it last changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SealedHead {

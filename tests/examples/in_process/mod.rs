@@ -74,6 +74,7 @@ impl Place {
         let parts = SealerParts {
             signers: vec![self.signer.clone()],
             policy: Policy::parse(&Policy::text_for_log(&self.signer.verifier_key()))?,
+            timestamping: None,
             witnesses: Vec::new(),
             store: Arc::clone(store),
             place: Arc::new(Folder::new(self.folder.join("log"))),

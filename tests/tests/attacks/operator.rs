@@ -89,6 +89,7 @@ impl Telling {
             place: Arc::new(Folder::new(service.published())),
             policy: Policy::parse(&Policy::text_for_log(&signer.verifier_key())).unwrap(),
             signers: vec![signer],
+            timestamping: None,
             witnesses: Vec::new(),
             clock: clock.clone(),
             progress,
@@ -178,6 +179,7 @@ pub(crate) fn empty(service: &Service) {
         "tree_node",
         "checkpoint",
         "note",
+        "note_timestamp",
         "read_model",
         "read_model_doc",
     ];

@@ -132,6 +132,7 @@ impl Process {
                 place: Arc::new(place),
                 signers: vec![signer()],
                 policy: Policy::parse(&Policy::text_for_log(&signer().verifier_key())).unwrap(),
+                timestamping: None,
                 witnesses: Vec::new(),
                 clock: self.world.clock.clone(),
                 progress: self.progress.clone(),

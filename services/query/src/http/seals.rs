@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use trialseal_access::{Permission, Principal};
 use trialseal_runtime::problem::Problem;
-use trialseal_store::proofs;
+use trialseal_seal::tiles::{note_path, timestamp_path};
+use trialseal_store::{TimestampRow, proofs};
 use utoipa::{IntoParams, ToSchema};
 
 use super::limit;
@@ -52,6 +53,34 @@ pub(crate) struct SealEntry {
     leaf: String,
     /// How far it has come.
     state: SealState,
+    /// What an authority outside says of the first note with a timestamp that covers it, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<SealTimestamp>,
+}
+
+/// A timestamp of a note (RFC 3161). Every seal that the note covers existed by then.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct SealTimestamp {
+    /// The tree size of the note.
+    size: u64,
+    /// When the authority saw the note.
+    time: String,
+    /// Where the authority's answer is.
+    address: String,
+    /// Where the note is.
+    note: String,
+}
+
+impl SealTimestamp {
+    fn of(row: &TimestampRow) -> Self {
+        let address = |path: String| format!("/log/{path}");
+        Self {
+            size: row.size,
+            time: row.time.to_string(),
+            address: address(timestamp_path(row.size)),
+            note: address(note_path(row.size)),
+        }
+    }
 }
 
 /// How far a seal has come.
@@ -90,12 +119,20 @@ pub(crate) async fn list(
     };
     let rows = query.parts.seals.seals(from, limit(page.limit)).await.map_err(store)?;
     let mut seals = Vec::with_capacity(rows.len());
+    let mut timestamp: Option<TimestampRow> = None;
+    let mut asked = None;
     // A seal that is recorded and not signed yet is not shown.
     for row in rows.iter().filter(|row| row.number <= last) {
         let seal = proofs::read_seal(row).map_err(store)?;
         let published = newest.is_some_and(|newest| row.number <= newest);
         let state = if published { SealState::Published } else { SealState::Signed };
-        seals.push(SealEntry { seal: seal.to_value(), leaf: row.leaf.to_string(), state });
+        // The seals of a page share a few timestamps.
+        if asked.is_none_or(|until| row.number >= until) {
+            timestamp = query.parts.seals.timestamp_from(row.number + 1).await.map_err(store)?;
+            asked = Some(timestamp.as_ref().map_or(u64::MAX, |timestamp| timestamp.size));
+        }
+        let timestamp = timestamp.as_ref().filter(|_| published).map(SealTimestamp::of);
+        seals.push(SealEntry { seal: seal.to_value(), leaf: row.leaf.to_string(), state, timestamp });
     }
     let next =
         Some(from + seals.len() as u64).filter(|next| *next <= last).and_then(|next| next.checked_sub(1));

@@ -14,6 +14,7 @@ use trialseal_runtime::problem::Problem;
 use trialseal_seal::checkpoint::{Checkpoint, verify_cosignature};
 use trialseal_seal::note::SignedNote;
 use trialseal_seal::seal::Seal;
+use trialseal_seal::tiles::timestamp_path;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::{StoreError, proofs};
 
@@ -113,9 +114,18 @@ impl Query {
         let Some((checkpoint, witnesses)) = note.and_then(|(_, note)| read(note)) else {
             return Ok(String::new());
         };
+        let timestamp = self.parts.seals.newest_timestamp().await.map_err(store)?;
+        let timestamp = timestamp.map_or_else(String::new, |timestamp| {
+            format!(
+                "<div><dt>Timestamp</dt><dd><a href=\"/log/{}\">size {}</a> existed by {}</dd></div>",
+                timestamp_path(timestamp.size),
+                grouped(timestamp.size),
+                time(timestamp.time)
+            )
+        });
         Ok(format!(
             "<h2>Checkpoint</h2><dl class=\"rows\"><div><dt>Origin</dt><dd><code>{}</code></dd></div>\
-             <div><dt>Size</dt><dd>{}</dd></div><div><dt>Root</dt><dd><code>{}</code></dd></div>{witnesses}</dl>\
+             <div><dt>Size</dt><dd>{}</dd></div><div><dt>Root</dt><dd><code>{}</code></dd></div>{witnesses}{timestamp}</dl>\
              <p><a href=\"/log/checkpoint\">The signed checkpoint</a></p>",
             escape(&checkpoint.origin),
             grouped(checkpoint.size),

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use trialseal_record::Role;
 use trialseal_record::ids::Scope;
 use trialseal_record::view::{Overview, ParticipantView};
-use trialseal_store::PAGE_BYTES;
+use trialseal_seal::time::Timestamp;
 use trialseal_store::Seals as _;
+use trialseal_store::{PAGE_BYTES, TimestampRow};
 
 use crate::testing::{Counted, Ledger, Short, app, as_role, ask, participant, trial};
 use crate::{Query, QueryParts};
@@ -111,6 +112,18 @@ async fn seals_are_listed_once_they_are_published() {
         (&all["seals"][1]["seal"]["seal"], &all["seals"][1]["state"]),
         (&json!(1), &json!("published"))
     );
+    assert!(all["seals"].as_array().unwrap().iter().all(|seal| seal.get("timestamp").is_none()));
+    let time = Timestamp::from_micros(1_000_000);
+    ledger.store.put_timestamp(&TimestampRow { size: 1, time, reply: vec![] }).await.unwrap();
+    let all = ledger.get(Role::Researcher, "/v1/seals").await.json();
+    let timestamp = json!({
+        "size": 1,
+        "time": "1970-01-01T00:00:01.000000Z",
+        "address": "/log/timestamps/001.tsr",
+        "note": "/log/notes/001",
+    });
+    let shown: Vec<_> = all["seals"].as_array().unwrap().iter().map(|seal| seal.get("timestamp")).collect();
+    assert_eq!(shown, [Some(&timestamp), None]);
     let first = ledger.get(Role::Researcher, "/v1/seals?limit=1").await.json();
     assert_eq!((&first["seals"][0]["seal"]["seal"], &first["next"]), (&json!(0), &json!(0)));
 }

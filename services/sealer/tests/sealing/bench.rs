@@ -182,6 +182,7 @@ impl Bench {
             place,
             signers: self.signers.clone(),
             policy: self.policy.clone(),
+            timestamping: None,
             witnesses: self.witnesses.iter().map(|witness| witness.clone() as Arc<dyn Witness>).collect(),
             clock: self.clock.clone(),
             progress: self.progress.clone(),

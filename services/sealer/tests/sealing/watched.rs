@@ -13,8 +13,8 @@ use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     AccountRow, Accounts, AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events,
     InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models, Result, SealRow,
-    SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, TokenRow, Tokens,
-    TreeName,
+    SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, TimestampRow, TokenRow,
+    Tokens, TreeName,
 };
 use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
 use uuid::Uuid;
@@ -143,6 +143,18 @@ impl Seals for Watched {
     }
     async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
         self.reach("notes_until").await?.notes_until(size, limit).await
+    }
+    async fn put_timestamp(&self, timestamp: &TimestampRow) -> Result<TimestampRow> {
+        self.reach("put_timestamp").await?.put_timestamp(timestamp).await
+    }
+    async fn timestamp_from(&self, size: u64) -> Result<Option<TimestampRow>> {
+        self.reach("timestamp_from").await?.timestamp_from(size).await
+    }
+    async fn timestamp_sizes(&self, size: u64, limit: u32) -> Result<Vec<u64>> {
+        self.reach("timestamp_sizes").await?.timestamp_sizes(size, limit).await
+    }
+    async fn newest_timestamp(&self) -> Result<Option<TimestampRow>> {
+        self.reach("newest_timestamp").await?.newest_timestamp().await
     }
 }
 

@@ -12,6 +12,7 @@ use trialseal_seal::witness::AddCheckpoint;
 
 use super::source::Source;
 use super::store::Store;
+use super::timestamps;
 use super::tree::{Tree, bytes_of, levels};
 
 /// The path of the newest checkpoint.
@@ -125,6 +126,9 @@ impl Round<'_> {
             }
         }
         self.tiles(&mut tree, first, &noted)?;
+        if has_notes {
+            timestamps::copy(self.source, self.store, size)?;
+        }
         // Everything that the checkpoint speaks of is durable before it is.
         self.store.sync()?;
         self.store.put(CHECKPOINT, &newest.bytes)?;

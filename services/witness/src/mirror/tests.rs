@@ -7,7 +7,9 @@ use anyhow::bail;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::hash::{Hash, Sha2, TreeHash};
 use trialseal_seal::note::{KeyKind, Signer};
-use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
+use trialseal_seal::tiles::{
+    encode_bundle, encode_sizes, entries_path, note_path, tile_path, timestamp_path, timestamp_sizes_path,
+};
 use trialseal_seal::tree::{Frontier, node_from_tile, verify_consistency};
 use trialseal_seal::witness::AddCheckpoint;
 
@@ -250,6 +252,34 @@ fn a_damaged_file_is_fetched_again_and_a_damaged_edge_is_named() {
     let mut older = Published::new();
     older.grow("entry", 299);
     assert!(format!("{:#}", copy.round(&older).unwrap_err()).contains("the copy is damaged"));
+}
+
+#[test]
+fn timestamps_are_copied_with_their_notes() {
+    let (copy, mut log) = (Copy::new(), Published::new());
+    log.grow("entry", 300);
+    let stamp = |log: &mut Published, sizes: &[u64]| {
+        for size in sizes {
+            log.files.insert(timestamp_path(*size), format!("of {size}").into_bytes());
+        }
+        log.files.insert(timestamp_sizes_path(0), encode_sizes(sizes).into_bytes());
+    };
+    // The last one is of a note that the checkpoint does not reach yet.
+    stamp(&mut log, &[7, 300, 310]);
+    assert_eq!(copy.round(&log).unwrap(), Outcome::Grown(300));
+    assert_eq!(copy.read("timestamps/sizes/000").unwrap(), b"7\n300\n");
+    assert_eq!(copy.read("timestamps/300.tsr").unwrap(), b"of 300");
+    assert!(copy.read("timestamps/310.tsr").is_none());
+    log.grow("entry", 310);
+    assert_eq!(copy.round(&log).unwrap(), Outcome::Grown(310));
+    copy.assert_is(&log);
+    // What is listed has to be there, or the list would hide that it is not.
+    log.grow("entry", 320);
+    stamp(&mut log, &[7, 300, 310, 320]);
+    log.files.remove(&timestamp_path(320));
+    assert!(format!("{:#}", copy.round(&log).unwrap_err()).contains("timestamps/320.tsr"));
+    log.files.insert(timestamp_sizes_path(0), b"8\n7\n".to_vec());
+    assert!(format!("{:#}", copy.round(&log).unwrap_err()).contains("timestamps/sizes/000 is refused"));
 }
 
 #[test]

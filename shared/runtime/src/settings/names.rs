@@ -48,6 +48,22 @@ pub(super) const CA_FILE: Setting = (
 );
 pub(super) const WITNESS_PATIENCE_MS: Setting =
     ("TRIALSEAL_WITNESS_PATIENCE_MS", "5000", "Milliseconds that a witness may take to answer.");
+pub(super) const TSA_URL: Setting = (
+    "TRIALSEAL_TSA_URL",
+    "<none>",
+    "Address of a timestamp authority (RFC 3161) that says when published notes existed; without it none is asked.",
+);
+pub(super) const TSA_CA_FILE: Setting = (
+    "TRIALSEAL_TSA_CA_FILE",
+    "<none>",
+    "File of the root or the issuer of that authority's certificate, in PEM: its answers are checked. Asked for where the \
+     address is set.",
+);
+pub(super) const TSA_INTERVAL_SECONDS: Setting = (
+    "TRIALSEAL_TSA_INTERVAL_SECONDS",
+    "600",
+    "Seconds from one timestamp to the next; public authorities limit how often they may be asked.",
+);
 pub(super) const SEAL_INTERVAL_MS: Setting =
     ("TRIALSEAL_SEAL_INTERVAL_MS", "1000", "Milliseconds between seals while there is something new.");
 pub(super) const HEARTBEAT_SECONDS: Setting =
@@ -134,6 +150,9 @@ pub const SETTINGS: &[Setting] = &[
     POLICY_FILE,
     CA_FILE,
     WITNESS_PATIENCE_MS,
+    TSA_URL,
+    TSA_CA_FILE,
+    TSA_INTERVAL_SECONDS,
     SEAL_INTERVAL_MS,
     HEARTBEAT_SECONDS,
     LOG,

@@ -13,14 +13,15 @@ use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::{
     Appends, CommandRow, EventRow, Events, NodeRow, SealRow, SealWrite, SealedHead, Seals, StoreError,
-    StreamVersion, TreeName, WriteBatch,
+    StreamVersion, TimestampRow, TreeName, WriteBatch,
 };
 use trialseal_store_postgres::PostgresStore;
 use trialseal_store_postgres::testing::with_database;
 use uuid::Uuid;
 
 const ORIGIN: &str = "ledger.example.org/postgres";
-const PROTECTED: [&str; 7] = ["event", "command", "seal", "sealed_head", "tree_node", "checkpoint", "note"];
+const PROTECTED: [&str; 8] =
+    ["event", "command", "seal", "sealed_head", "tree_node", "checkpoint", "note", "note_timestamp"];
 
 fn batch() -> WriteBatch {
     let trial: TrialId = "T".parse().unwrap();
@@ -63,6 +64,7 @@ async fn filled(url: &str) -> PostgresStore {
     tx.commit().await.unwrap();
     store.put_checkpoint(1, b"checkpoint").await.unwrap();
     store.put_note(1, b"note").await.unwrap();
+    store.put_timestamp(&TimestampRow { size: 1, time, reply: b"reply".to_vec() }).await.unwrap();
     store
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use trialseal_seal::time::Timestamp;
+
 use super::fixture::{append, hash, record_seal, seal, sealed_head, stream, trial};
-use crate::rows::{LedgerHead, NodeRow, SealRef, SealWrite, TreeName};
+use crate::rows::{LedgerHead, NodeRow, SealRef, SealWrite, TimestampRow, TreeName};
 use crate::{Store, StoreError};
 
 /// A seal comes back byte for byte, and the head names it from then on.
@@ -204,6 +206,32 @@ pub async fn notes_are_found_around_sizes_without_one(store: Arc<dyn Store>) {
     assert_eq!(store.notes_until(8, 5).await.unwrap(), [five.clone(), two]);
     assert_eq!(store.notes_until(9, 2).await.unwrap(), [nine, five]);
     assert_eq!(store.notes_until(1, 2).await.unwrap(), []);
+}
+
+/// A timestamp of a size is never replaced. Few sizes have one; each is found from the sizes before it.
+pub async fn the_first_timestamp_of_a_size_stays_and_is_found(store: Arc<dyn Store>) {
+    assert_eq!(
+        (store.timestamp_from(1).await.unwrap(), store.newest_timestamp().await.unwrap()),
+        (None, None)
+    );
+    assert!(store.timestamp_sizes(1, 9).await.unwrap().is_empty());
+    let row = |size, time, reply: &[u8]| TimestampRow {
+        size,
+        time: Timestamp::from_micros(time),
+        reply: reply.to_vec(),
+    };
+    let (two, nine) = (row(2, -7, b"two\0"), row(9, 1_000_001, b"nine"));
+    for timestamp in [&nine, &two] {
+        assert_eq!(store.put_timestamp(timestamp).await.unwrap(), *timestamp);
+    }
+    assert_eq!(store.put_timestamp(&row(2, 8, b"another")).await.unwrap(), two);
+    for (from, found) in [(1, Some(&two)), (2, Some(&two)), (3, Some(&nine)), (9, Some(&nine)), (10, None)] {
+        assert_eq!(store.timestamp_from(from).await.unwrap().as_ref(), found, "{from}");
+    }
+    assert_eq!(store.timestamp_sizes(1, 9).await.unwrap(), [2, 9]);
+    assert_eq!(store.timestamp_sizes(3, 9).await.unwrap(), [9]);
+    assert_eq!(store.timestamp_sizes(1, 1).await.unwrap(), [2]);
+    assert_eq!(store.newest_timestamp().await.unwrap(), Some(nine));
 }
 
 /// However many put the checkpoint of one size at once, all of them learn of the same one.

@@ -1,4 +1,4 @@
-//! Seals, sealed heads, tree nodes, checkpoints and notes.
+//! Seals, sealed heads, tree nodes, checkpoints, notes and timestamps.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, Range};
@@ -10,7 +10,7 @@ use trialseal_seal::hash::Hash;
 use super::{Locked, MemoryStore, Record, add, read, write};
 use crate::error::Result;
 use crate::ports::{SealTx, Seals};
-use crate::rows::{LeafRow, LedgerHead, SealRef, SealRow, SealWrite, SealedHead, TreeName};
+use crate::rows::{LeafRow, LedgerHead, SealRef, SealRow, SealWrite, SealedHead, TimestampRow, TreeName};
 
 #[async_trait]
 impl Seals for MemoryStore {
@@ -91,6 +91,25 @@ impl Seals for MemoryStore {
         let record = read(&self.record);
         let notes = record.notes.range(..=size).rev().take(limit as usize);
         Ok(notes.map(|(size, note)| (*size, note.clone())).collect())
+    }
+
+    async fn put_timestamp(&self, timestamp: &TimestampRow) -> Result<TimestampRow> {
+        let mut record = write(&self.record);
+        let stored = record.timestamps.entry(timestamp.size).or_insert_with(|| timestamp.clone());
+        Ok(stored.clone())
+    }
+
+    async fn timestamp_from(&self, size: u64) -> Result<Option<TimestampRow>> {
+        Ok(read(&self.record).timestamps.range(size..).next().map(|(_, timestamp)| timestamp.clone()))
+    }
+
+    async fn timestamp_sizes(&self, size: u64, limit: u32) -> Result<Vec<u64>> {
+        let record = read(&self.record);
+        Ok(record.timestamps.range(size..).take(limit as usize).map(|(size, _)| *size).collect())
+    }
+
+    async fn newest_timestamp(&self) -> Result<Option<TimestampRow>> {
+        Ok(read(&self.record).timestamps.last_key_value().map(|(_, timestamp)| timestamp.clone()))
     }
 }
 
