@@ -105,6 +105,19 @@ fn a_bad_value_is_answered_with_one_sentence_that_names_it() {
 }
 
 #[test]
+fn a_timestamp_authority_is_named_with_what_its_answers_are_checked_with() {
+    let (url, ca) = (("TRIALSEAL_TSA_URL", "https://tsa.example.org"), ("TRIALSEAL_TSA_CA_FILE", "ca.pem"));
+    let timestamps = with(&[url, ca]).unwrap().timestamps.unwrap();
+    assert_eq!((timestamps.url.as_str(), timestamps.interval), (url.1, Duration::from_mins(10)));
+    assert_eq!(timestamps.ca_file, Path::new("ca.pem"));
+    assert_eq!(with(&[ca]).unwrap().timestamps, None);
+    assert_eq!(with(&[url]).unwrap_err().name(), ca.0);
+    assert_eq!(with(&[("TRIALSEAL_TSA_URL", "tsa.example.org"), ca]).unwrap_err().name(), url.0);
+    let interval = "TRIALSEAL_TSA_INTERVAL_SECONDS";
+    assert_eq!(with(&[(interval, "0")]).unwrap_err().name(), interval);
+}
+
+#[test]
 fn misspelt_names_are_found() {
     let names = ["PATH", "TRIALSEAL_PORT", "TRIALSEAL_PROT"];
     assert_eq!(unknown(names.map(str::to_owned)), ["TRIALSEAL_PROT"]);
