@@ -43,8 +43,8 @@ pub(super) const POLICY_FILE: Setting = (
 pub(super) const CA_FILE: Setting = (
     "TRIALSEAL_CA_FILE",
     "<none>",
-    "File of certificate authorities, as PEM, that are believed about witnesses and an OpenID Connect provider beside the \
-     public ones.",
+    "File of certificate authorities, as PEM, that are believed, beside the public ones, about the addresses of \
+     witnesses, a timestamp authority and an OpenID Connect provider.",
 );
 pub(super) const WITNESS_PATIENCE_MS: Setting =
     ("TRIALSEAL_WITNESS_PATIENCE_MS", "5000", "Milliseconds that a witness may take to answer.");
