@@ -10,7 +10,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::thread;
 
-use common::Ledger;
+use common::{Ledger, codes};
 use trialseal_verify::{LogUrl, Report, Verdict, log};
 
 type Files = BTreeMap<String, Vec<u8>>;
@@ -46,10 +46,6 @@ fn answer(mut stream: TcpStream, files: &Files) {
 
 fn check(ledger: &Ledger, files: Files) -> Report {
     log("log", &LogUrl::new(&serve(files)), &ledger.policy(), None)
-}
-
-fn codes(report: &Report) -> Vec<(&str, &str)> {
-    report.findings().iter().map(|finding| (finding.record.as_str(), finding.code.as_str())).collect()
 }
 
 #[test]

@@ -7,16 +7,15 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::process::Command;
 
-use common::{Ledger, ml_dsa_witness, write};
+use common::{Ledger, codes, ml_dsa_witness, write};
 use trialseal_seal::hash::{Hash, sha256};
 use trialseal_seal::policy::Policy;
 use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{encode_bundle, note_path};
 use trialseal_seal::time::Timestamp;
-use trialseal_verify::{Authorities, LogFolder, Report, Source, Verdict, log};
+use trialseal_verify::{LogFolder, Report, Source, Verdict, log};
 
 type Files = BTreeMap<String, Vec<u8>>;
 
@@ -24,10 +23,6 @@ fn check(ledger: &Ledger, files: &Files) -> Report {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), files);
     log("log", &LogFolder::new(folder.path()), &ledger.policy(), None)
-}
-
-fn codes(report: &Report) -> Vec<(&str, &str)> {
-    report.findings().iter().map(|finding| (finding.record.as_str(), finding.code.as_str())).collect()
 }
 
 #[test]
@@ -53,40 +48,6 @@ fn the_report_says_by_when_it_was_public_or_why_that_is_unknown() {
     };
     assert_eq!(public_by(ledger.policy()), "2026-05-28T20:28:23.000000Z");
     assert_eq!(public_by(ledger.lone_policy()), "time unknown: the policy asks for no witnesses");
-}
-
-#[test]
-fn timestamps_that_are_listed_are_checked_where_somebody_is_trusted() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/timestamp/tests/golden");
-    let golden = |name: &str| fs::read(golden.join(name)).unwrap();
-    let authorities = Authorities::from_pem(&golden("rsa-ca.pem")).unwrap();
-    let ledger = Ledger::new(3);
-    let checked = |lists: &[(&str, &[u8])], trusted| {
-        let mut files = ledger.files();
-        files.extend(lists.iter().map(|(path, bytes)| ((*path).to_owned(), bytes.to_vec())));
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), &files);
-        log("log", &LogFolder::new(folder.path()), &ledger.policy(), trusted)
-    };
-    let fact = |report: &Report, name: &str| {
-        report.facts().iter().find(|fact| fact.name == name).map(|fact| fact.value.clone())
-    };
-    // A size beyond the checkpoint's may be listed while the log goes on.
-    let list = ("timestamps/sizes/000", &b"2\n3\n4\n"[..]);
-    let report = checked(&[list], None);
-    assert_eq!(report.verdict(), Verdict::Sound, "{:?}", codes(&report));
-    assert_eq!(fact(&report, "timestamps").unwrap(), "2, not checked: no authority is named");
-    let report = checked(&[], Some(&authorities));
-    assert_eq!((report.verdict(), fact(&report, "timestampsChecked").unwrap()), (Verdict::Sound, 0.into()));
-
-    // One of another note, and one that is missing.
-    let report = checked(&[list, ("timestamps/002.tsr", &golden("rsa.tsr"))], Some(&authorities));
-    assert_eq!(
-        codes(&report),
-        [("timestamps/002.tsr", "timestamp-of-other-bytes"), ("timestamps/003.tsr", "file-missing")]
-    );
-    let report = checked(&[("timestamps/sizes/000", &b"3\n2\n"[..])], Some(&authorities));
-    assert_eq!(codes(&report), [("timestamps/sizes/000", "sizes-malformed")]);
 }
 
 #[test]

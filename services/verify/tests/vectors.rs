@@ -6,9 +6,8 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use common::{published, vector, vectors};
+use common::{program, published, vector, vectors};
 use serde_json::Value;
 use trialseal_seal::absence::Absence;
 use trialseal_seal::dataset::ExportKey;
@@ -22,53 +21,10 @@ use trialseal_seal::{Code, Refused};
 use trialseal_verify::files::Folder;
 use trialseal_verify::{Report, absence, dataset, growth, receipt};
 
-/// Runs the built program and gives its exit code, and the report it printed.
-fn program(arguments: &[&str]) -> (i32, Value) {
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_trialseal-verify")).args(arguments).arg("--json").output().unwrap();
-    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
-}
-
 /// The findings of a printed report: the record and the code of each.
 fn findings(report: &Value) -> Vec<(&str, &str)> {
     let findings = report["findings"].as_array().unwrap().iter();
     findings.map(|it| (it["record"].as_str().unwrap(), it["code"].as_str().unwrap())).collect()
-}
-
-/// The program on a timestamp that OpenSSL made.
-#[test]
-fn timestamps_are_checked_against_the_authorities_of_the_reader() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/timestamp/tests/golden");
-    let file = |name: &str| golden.join(name).to_str().unwrap().to_owned();
-    let check = |token: &str, note: &str, tsa: &str| {
-        program(&["timestamp", &file(token), "--note", &file(note), "--tsa", &file(tsa)])
-    };
-    let (code, report) = check("rsa.tsr", "note", "rsa-ca.pem");
-    assert_eq!((code, &report["verdict"]), (0, &"sound".into()), "{report}");
-    assert_eq!(report["facts"]["authority"], "C=DE,CN=Example rsa,O=Example\\, Inc.");
-    assert_eq!(report["facts"]["accuracyMicros"], 1_500_000);
-    let refused = |token, note, tsa| {
-        let (code, report) = check(token, note, tsa);
-        (code, report["findings"][0]["code"].as_str().unwrap().to_owned())
-    };
-    assert_eq!(refused("rsa.tsr", "rsa-ca.pem", "rsa-ca.pem"), (1, "timestamp-of-other-bytes".to_owned()));
-    assert_eq!(refused("rsa.tsr", "note", "ec-ca.pem"), (1, "timestamp-chain".to_owned()));
-    assert_eq!(refused("server.tsr", "note", "ec-ca.pem"), (1, "timestamp-purpose".to_owned()));
-    assert_eq!(refused("rsa.tsr", "note", "note"), (2, "authorities-unusable".to_owned()));
-    assert_eq!(refused("none.tsr", "note", "rsa-ca.pem"), (2, "unreadable".to_owned()));
-    // The note of this folder is nobody's, which a policy tells.
-    let policy = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/dataset/policy.txt");
-    let (code, report) = program(&[
-        "timestamp",
-        &file("rsa.tsr"),
-        "--note",
-        &file("note"),
-        "--tsa",
-        &file("rsa-ca.pem"),
-        "--policy",
-        policy.to_str().unwrap(),
-    ]);
-    assert_eq!((code, &report["findings"][0]["record"]), (1, &"the note".into()), "{report}");
 }
 
 /// Checks one document both ways and gives the exit code and the report.

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::{Value, json};
 use trialseal_seal::canonical::to_vec;
@@ -21,6 +22,7 @@ use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::{Frontier, NodeId, fold, inclusion_nodes};
+use trialseal_verify::Report;
 
 pub(crate) const ORIGIN: &str = "ledger.example.org/verify";
 pub(crate) const TRIAL: &str = "DEMO-1";
@@ -28,6 +30,18 @@ const START_SECONDS: i64 = 1_780_000_000;
 
 pub(crate) fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors")
+}
+
+/// The findings of a report: the record and the code of each.
+pub(crate) fn codes(report: &Report) -> Vec<(&str, &str)> {
+    report.findings().iter().map(|finding| (finding.record.as_str(), finding.code.as_str())).collect()
+}
+
+/// Runs the built program and gives its exit code, and the report it printed.
+pub(crate) fn program(arguments: &[&str]) -> (i32, Value) {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_trialseal-verify")).args(arguments).arg("--json").output().unwrap();
+    (output.status.code().unwrap(), serde_json::from_slice(&output.stdout).unwrap())
 }
 
 pub(crate) fn vector(name: &str) -> Value {
