@@ -5,7 +5,8 @@
 --
 -- trialseal_owner makes and changes the tables, and nothing else (`trialseal migrate`); it is not used while the service runs.
 -- trialseal_service is the service: what it may do stands in rights.sql.
--- trialseal_backup reads everything, for pg_dump: encrypted data and wrapped keys, which tell nothing without the master key.
+-- trialseal_backup reads everything, for pg_dump: data and their keys, which tell nothing without the master key; hashes of
+-- tokens and passwords; and in clear the login names and what stands in the headers of events.
 --
 -- They log in as pg_hba.conf says. Give passwords with \password, never in a file.
 
