@@ -356,7 +356,9 @@ impl Service {
     pub fn wait_until_sealed(&self) -> u64 {
         let (anonymous, monitor) = (self.anonymous(), self.client(Role::Monitor));
         self.wait("everything is sealed", || {
-            let recorded = anonymous.json("/readyz")["events"].as_u64().unwrap();
+            // A service that has just been in trouble may not be ready yet.
+            let ready = anonymous.get("/readyz");
+            let recorded = (ready.status == 200).then(|| ready.json()["events"].as_u64().unwrap())?;
             let newest = monitor.json("/v1/seals?limit=1")["newest"].as_u64()?;
             let page = monitor.json(&match newest {
                 0 => "/v1/seals".to_owned(),
