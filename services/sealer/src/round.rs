@@ -110,8 +110,12 @@ impl Sealer {
         }
         // The process is about to end: the last seal may still get its note, and else the next start sees to it.
         match tokio::time::timeout(LAST_COSIGNING, cosigner.round()).await {
-            Ok(done) => done.map(drop),
-            Err(_) => Ok(()),
+            Ok(Err(error)) if error.is_final() => Err(error),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the last seal was not cosigned, the next start sees to it");
+                Ok(())
+            }
+            Ok(Ok(_)) | Err(_) => Ok(()),
         }
     }
 
