@@ -121,6 +121,7 @@ fn a_token_opens_its_own_trial_alone(engine: Engine) {
     let service = Service::start(engine);
     let own = Trial::open(&service, "OWN-1");
     let foreign = Trial::open(&service, "FOREIGN-1");
+    service.wait_until_sealed();
     let [sponsor, investigator, monitor] =
         [Role::Sponsor, Role::Investigator, Role::Monitor].map(|role| service.new_client(role, &[&own.id]));
     for path in
