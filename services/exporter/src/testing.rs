@@ -1,6 +1,6 @@
 //! A ledger in memory for the tests: appended to through the writer, sealed by hand, so that a test says what a seal covers.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use actix_web::App;
@@ -35,7 +35,8 @@ use trialseal_store::{
     Append, Events, NewEvent, NodeRow, Progress, SealRow, SealWrite, SealedHead, Seals as _, TreeName,
     Writer, WriterSettings, body,
 };
-use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, Vault, WrappedKey};
+use trialseal_vault::memory::MemoryKeys;
+use trialseal_vault::{MasterKeyFile, Vault};
 use utoipa_actix_web::AppExt as _;
 use uuid::Uuid;
 
@@ -51,7 +52,6 @@ pub(crate) struct Ledger {
     pub(crate) vault: Arc<Vault>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) folder: tempfile::TempDir,
-    keys: Arc<Destructible>,
     writer: Writer,
     ids: Arc<SeededIds>,
     signer: Signer,
@@ -64,32 +64,6 @@ struct Trees {
     map: TrialMap,
     log: Frontier<Sha2>,
     taken: u64,
-}
-
-/// Data keys that can be destroyed, which no store offers yet.
-struct Destructible {
-    store: Arc<MemoryStore>,
-    destroyed: Mutex<HashSet<Uuid>>,
-}
-
-impl Destructible {
-    fn is_left(&self, id: Uuid) -> bool {
-        !self.destroyed.lock().unwrap().contains(&id)
-    }
-}
-
-#[async_trait]
-impl DataKeys for Destructible {
-    async fn data_key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>, KeyStoreError> {
-        let key = self.store.data_key_of(scope).await?;
-        Ok(key.filter(|key| self.is_left(key.id)))
-    }
-    async fn data_key(&self, id: Uuid) -> Result<Option<WrappedKey>, KeyStoreError> {
-        Ok(self.store.data_key(id).await?.filter(|_| self.is_left(id)))
-    }
-    async fn add_data_key(&self, key: &WrappedKey) -> Result<WrappedKey, KeyStoreError> {
-        self.store.add_data_key(key).await
-    }
 }
 
 pub(crate) fn trial(id: &str) -> TrialId {
@@ -105,8 +79,7 @@ impl Ledger {
         let store = Arc::new(MemoryStore::new(ORIGIN));
         let folder = tempfile::tempdir().unwrap();
         let master = Arc::new(MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap());
-        let keys = Arc::new(Destructible { store: Arc::clone(&store), destroyed: Mutex::default() });
-        let vault = Arc::new(Vault::open(ORIGIN, Arc::clone(&keys) as _, master).await.unwrap());
+        let vault = Arc::new(Vault::open(ORIGIN, Arc::new(MemoryKeys::new()), master).await.unwrap());
         let progress = Arc::new(Progress::new());
         let clock = Arc::new(ManualClock::new(START));
         let time = Arc::clone(&clock);
@@ -115,7 +88,7 @@ impl Ledger {
         let writer = Writer::spawn(appends, events, now, progress, WriterSettings::default());
         let signer = Signer::new(ORIGIN, KeyKind::Ed25519, &[7; 32]).unwrap();
         let (ids, trees) = (Arc::new(SeededIds::new(1)), Mutex::default());
-        Self { store, vault, clock, folder, keys, writer, ids, signer, trees }
+        Self { store, vault, clock, folder, writer, ids, signer, trees }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -260,14 +233,8 @@ impl Ledger {
     }
 
     pub(crate) async fn destroy_key_of(&self, id: &str, number: u128) {
-        let key = self
-            .store
-            .data_key_of(&Scope::Participant(trial(id), participant(number)))
-            .await
-            .unwrap()
-            .unwrap();
-        self.keys.destroyed.lock().unwrap().insert(key.id);
-        self.vault.forget(key.id);
+        let scope = Scope::Participant(trial(id), participant(number));
+        assert!(self.vault.destroy(&scope).await.unwrap());
     }
 
     /// Asks the API.

@@ -31,8 +31,8 @@ impl Ledger {
         let clock = Arc::new(ManualClock::new(NOW));
         let dir = tempfile::tempdir().unwrap();
         let master = trialseal_vault::MasterKeyFile::open_or_create(&dir.path().join("master.key")).unwrap();
-        let vault =
-            Vault::open("ledger.example.org/identity", store.clone(), Arc::new(master)).await.unwrap();
+        let keys = Arc::new(trialseal_vault::memory::MemoryKeys::new());
+        let vault = Vault::open("ledger.example.org/identity", keys, Arc::new(master)).await.unwrap();
         let time = Arc::clone(&clock);
         let writer = Writer::spawn(
             store.clone(),

@@ -1,6 +1,6 @@
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -16,7 +16,8 @@ use trialseal_store::{
     Append, EventRow, Events, LeafRow, LedgerHead, Models, NewEvent, Progress, Result, StoreError, Writer,
     WriterSettings, body, docs,
 };
-use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, Vault, WrappedKey};
+use trialseal_vault::memory::MemoryKeys;
+use trialseal_vault::{MasterKeyFile, Vault};
 use uuid::Uuid;
 
 use super::*;
@@ -26,39 +27,11 @@ const ORIGIN: &str = "ledger.example.org/test";
 /// A ledger in memory with a projector on it.
 struct Given {
     store: Arc<MemoryStore>,
-    keys: Arc<Destructible>,
     vault: Arc<Vault>,
     writer: Writer,
     progress: Arc<Progress>,
     ids: SeededIds,
     _folder: tempfile::TempDir,
-}
-
-/// Data keys that can be destroyed, which no store offers yet.
-struct Destructible {
-    store: Arc<MemoryStore>,
-    destroyed: Mutex<HashSet<Uuid>>,
-}
-
-impl Destructible {
-    fn is_left(&self, key: &WrappedKey) -> bool {
-        !self.destroyed.lock().unwrap().contains(&key.id)
-    }
-}
-
-#[async_trait]
-impl DataKeys for Destructible {
-    async fn data_key_of(&self, scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
-        Ok(self.store.data_key_of(scope).await?.filter(|key| self.is_left(key)))
-    }
-    async fn data_key(&self, id: Uuid) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
-        Ok(self.store.data_key(id).await?.filter(|key| self.is_left(key)))
-    }
-    async fn add_data_key(&self, key: &WrappedKey) -> std::result::Result<WrappedKey, KeyStoreError> {
-        let stored = self.store.add_data_key(key).await?;
-        assert!(self.is_left(&stored), "a destroyed key is asked for anew");
-        Ok(stored)
-    }
 }
 
 fn trial() -> TrialId {
@@ -74,15 +47,14 @@ impl Given {
         let store = Arc::new(MemoryStore::new(ORIGIN));
         let folder = tempfile::tempdir().unwrap();
         let master = Arc::new(MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap());
-        let keys = Arc::new(Destructible { store: Arc::clone(&store), destroyed: Mutex::default() });
-        let vault = Arc::new(Vault::open(ORIGIN, Arc::clone(&keys) as _, master).await.unwrap());
+        let vault = Arc::new(Vault::open(ORIGIN, Arc::new(MemoryKeys::new()), master).await.unwrap());
         let progress = Arc::new(Progress::new());
         let time = AtomicI64::new(1_760_000_000_000_000);
         let clock = Arc::new(move || Timestamp::from_micros(time.fetch_add(1, Ordering::Relaxed)));
         let settings = WriterSettings::default();
         let (appends, events) = (Arc::clone(&store) as _, Arc::clone(&store) as _);
         let writer = Writer::spawn(appends, events, clock, Arc::clone(&progress), settings);
-        Self { store, keys, vault, writer, progress, ids: SeededIds::new(1), _folder: folder }
+        Self { store, vault, writer, progress, ids: SeededIds::new(1), _folder: folder }
     }
 
     async fn event(&self, stream: StreamId, kind: &str, data: Value) -> NewEvent {
@@ -203,10 +175,7 @@ impl Given {
     }
 
     async fn destroy_key_of(&self, whose: ParticipantId) {
-        let scope = Scope::Participant(trial(), whose);
-        let key = self.store.data_key_of(&scope).await.unwrap().unwrap();
-        self.keys.destroyed.lock().unwrap().insert(key.id);
-        self.vault.forget(key.id);
+        assert!(self.vault.destroy(&Scope::Participant(trial(), whose)).await.unwrap());
     }
 }
 

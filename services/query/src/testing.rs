@@ -2,7 +2,7 @@
 
 mod ports;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -43,7 +43,8 @@ use trialseal_store::{
     Append, Events as _, Models as _, NewEvent, NodeRow, Progress, SealRow, SealWrite, SealedHead,
     Seals as _, TreeName, Writer, WriterSettings, body, docs,
 };
-use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, Vault, WrappedKey};
+use trialseal_vault::memory::MemoryKeys;
+use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, StoredKey, Vault, WrappedKey};
 use utoipa_actix_web::AppExt as _;
 use uuid::Uuid;
 
@@ -61,7 +62,9 @@ pub(crate) struct Ledger {
     pub(crate) progress: Arc<Progress>,
     pub(crate) shutdown: Shutdown,
     pub(crate) folder: tempfile::TempDir,
-    keys: Arc<Destructible>,
+    keys: Arc<Watched>,
+    /// Has keys at hand that `vault` has not yet seen.
+    recorder: Vault,
     writer: Writer,
     ids: Arc<SeededIds>,
     signer: Signer,
@@ -76,32 +79,40 @@ struct Trees {
     taken: u64,
 }
 
-/// Data keys that can be destroyed, which no store offers yet.
-struct Destructible {
-    store: Arc<MemoryStore>,
-    destroyed: Mutex<HashSet<Uuid>>,
-    /// The thread that asked for a key last.
+/// Data keys in memory, which remember who asked for one.
+#[derive(Default)]
+struct Watched {
+    keys: MemoryKeys,
+    /// The thread that asked for a key by its id last.
     asked_by: Mutex<Option<ThreadId>>,
 }
 
-impl Destructible {
-    fn is_left(&self, id: Uuid) -> bool {
-        !self.destroyed.lock().unwrap().contains(&id)
-    }
-}
-
 #[async_trait]
-impl DataKeys for Destructible {
-    async fn data_key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>, KeyStoreError> {
-        let key = self.store.data_key_of(scope).await?;
-        Ok(key.filter(|key| self.is_left(key.id)))
+impl DataKeys for Watched {
+    async fn data_key_of(&self, scope: &Scope) -> Result<Option<StoredKey>, KeyStoreError> {
+        self.keys.data_key_of(scope).await
     }
-    async fn data_key(&self, id: Uuid) -> Result<Option<WrappedKey>, KeyStoreError> {
+    async fn data_key(&self, id: Uuid) -> Result<Option<StoredKey>, KeyStoreError> {
         *self.asked_by.lock().unwrap() = Some(thread::current().id());
-        Ok(self.store.data_key(id).await?.filter(|_| self.is_left(id)))
+        self.keys.data_key(id).await
     }
-    async fn add_data_key(&self, key: &WrappedKey) -> Result<WrappedKey, KeyStoreError> {
-        self.store.add_data_key(key).await
+    async fn add_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        self.keys.add_data_key(key).await
+    }
+    async fn destroy_data_key(&self, scope: &Scope) -> Result<bool, KeyStoreError> {
+        self.keys.destroy_data_key(scope).await
+    }
+    async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
+        self.keys.master_key().await
+    }
+    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
+        self.keys.use_master_key(master).await
+    }
+    async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
+        self.keys.wrapped_by_others(master, limit).await
+    }
+    async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError> {
+        self.keys.replace_data_keys(keys).await
     }
 }
 
@@ -118,12 +129,9 @@ impl Ledger {
         let store = Arc::new(MemoryStore::new(ORIGIN));
         let folder = tempfile::tempdir().unwrap();
         let master = Arc::new(MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap());
-        let keys = Arc::new(Destructible {
-            store: Arc::clone(&store),
-            destroyed: Mutex::default(),
-            asked_by: Mutex::default(),
-        });
-        let vault = Arc::new(Vault::open(ORIGIN, Arc::clone(&keys) as _, master).await.unwrap());
+        let keys = Arc::new(Watched::default());
+        let open = || Vault::open(ORIGIN, Arc::clone(&keys) as _, Arc::clone(&master) as _);
+        let (vault, recorder) = (Arc::new(open().await.unwrap()), open().await.unwrap());
         let progress = Arc::new(Progress::new());
         let clock = Arc::new(ManualClock::new(START));
         let time = Arc::clone(&clock);
@@ -132,7 +140,7 @@ impl Ledger {
         let writer = Writer::spawn(appends, events, now, Arc::clone(&progress), WriterSettings::default());
         let signer = Signer::new(ORIGIN, KeyKind::Ed25519, &[7; 32]).unwrap();
         let (shutdown, ids, trees) = (Shutdown::new(), Arc::new(SeededIds::new(1)), Mutex::default());
-        Self { store, vault, clock, progress, shutdown, folder, keys, writer, ids, signer, trees }
+        Self { store, vault, clock, progress, shutdown, folder, keys, recorder, writer, ids, signer, trees }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -184,10 +192,8 @@ impl Ledger {
         )
     }
 
-    /// The thread that opens the data of a participant's events when they are read with no key at hand.
-    pub(crate) async fn thread_of(&self, id: &str, number: u128, read: impl Future) -> Option<ThreadId> {
-        let scope = Scope::Participant(trial(id), participant(number));
-        self.vault.forget(self.store.data_key_of(&scope).await.unwrap().unwrap().id);
+    /// The thread that opens the data of events when they are read for the first time.
+    pub(crate) async fn thread_of(&self, read: impl Future) -> Option<ThreadId> {
         read.await;
         *self.keys.asked_by.lock().unwrap()
     }
@@ -195,7 +201,7 @@ impl Ledger {
     /// Records one event.
     pub(crate) async fn record(&self, trial: &str, stream: StreamId, kind: &str, data: Value) {
         let trial: TrialId = trial.parse().unwrap();
-        let key = self.vault.key_of(&Scope::of(&trial, stream)).await.unwrap();
+        let key = self.recorder.key_of(&Scope::of(&trial, stream)).await.unwrap();
         let mut secret = [0; 32];
         self.ids.fill(&mut secret);
         let (id, secret) = (self.ids.uuid_v7(START), Secret::from_bytes(secret));
@@ -303,14 +309,8 @@ impl Ledger {
     }
 
     pub(crate) async fn destroy_key_of(&self, id: &str, number: u128) {
-        let key = self
-            .store
-            .data_key_of(&Scope::Participant(trial(id), participant(number)))
-            .await
-            .unwrap()
-            .unwrap();
-        self.keys.destroyed.lock().unwrap().insert(key.id);
-        self.vault.forget(key.id);
+        let scope = Scope::Participant(trial(id), participant(number));
+        assert!(self.vault.destroy(&scope).await.unwrap());
     }
 
     /// Puts a document into a read model, under the key of a scope.

@@ -15,8 +15,8 @@ use trialseal_seal::note::{KeyKind, Signer, VerifierKey};
 use trialseal_seal::trust::Trust;
 use trialseal_store::{Progress, Store};
 use trialseal_store_postgres::PostgresStore;
-use trialseal_store_sqlite::SqliteStore;
-use trialseal_vault::{DataKeys, MasterKeyFile, Vault};
+use trialseal_store_sqlite::{SqliteKeys, SqliteStore};
+use trialseal_vault::{DataKeys as _, KeyManagement, MasterKeyFile, Vault};
 
 use crate::policy::PublicationPolicy;
 use crate::register::Register;
@@ -95,8 +95,7 @@ impl Ledger {
         } else {
             MasterKeyFile::open(&settings.master_key_file)?
         };
-        let origin = store.origin();
-        let vault = Vault::open(origin, Arc::clone(&store) as Arc<dyn DataKeys>, Arc::new(master)).await?;
+        let vault = open_vault(&dir, store.as_ref(), Arc::new(master)).await?;
         let log = log_keys(&dir, &store, &vault).await?;
         let policy = PublicationPolicy::read(settings.policy_file.as_deref(), &log)?;
         Ok(Self { dir, store, vault: Arc::new(vault), policy })
@@ -142,6 +141,32 @@ impl Ledger {
     pub(crate) fn log_folder(&self) -> PathBuf {
         self.dir.join("log")
     }
+}
+
+/// Opens the vault on the key store in the ledger's folder.
+async fn open_vault(dir: &Path, store: &dyn Store, master: Arc<dyn KeyManagement>) -> Result<Vault> {
+    let (file, origin) = (keys::store_file(dir), store.origin());
+    let opened = SqliteKeys::open(&file, origin).await;
+    let keys = opened.with_context(|| format!("cannot open the key store {}", file.display()))?;
+    let former = store.former_data_keys().await?;
+    if former.is_empty() && keys.master_key().await?.is_none() && store.head().await?.position > 0 {
+        bail!(
+            "the key store {} has no keys, and without them the record cannot be read: \
+             put it back from where the newest copy is kept",
+            file.display()
+        );
+    }
+    for key in &former {
+        keys.add_data_key(key).await?;
+    }
+    let vault = Vault::open(origin, Arc::new(keys), master).await?;
+    if !former.is_empty() {
+        // Backups of the database have these keys, too: they are of no use once another master key wraps them.
+        let count = vault.renew_master_key().await?;
+        store.forget_former_data_keys().await?;
+        tracing::info!(count, "server.keys.moved");
+    }
+    Ok(vault)
 }
 
 fn log_signers(dir: &Path, origin: &str) -> Result<Vec<Signer>> {

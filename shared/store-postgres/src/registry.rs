@@ -1,10 +1,9 @@
-//! Jobs, tokens and wrapped data keys.
+//! Jobs and tokens; and the data keys of before they had a store of their own.
 
 use async_trait::async_trait;
 use sqlx::{query, query_as};
-use trialseal_record::ids::Scope;
-use trialseal_store::{JobRow, Jobs, Known, StoreError, TokenRow, Tokens, columns};
-use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use trialseal_store::{FormerKeys, JobRow, Jobs, Known, StoreError, TokenRow, Tokens, columns};
+use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -110,49 +109,14 @@ impl Tokens for PostgresStore {
 }
 
 #[async_trait]
-impl DataKeys for PostgresStore {
-    async fn data_key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>, KeyStoreError> {
-        self.key_of(scope).await.map_err(key_store)
+impl FormerKeys for PostgresStore {
+    async fn former_data_keys(&self) -> Result<Vec<WrappedKey>> {
+        let rows = query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1");
+        self.all(rows.bind(self.ledger)).await?.into_iter().map(columns::data_key).collect()
     }
 
-    async fn data_key(&self, id: Uuid) -> Result<Option<WrappedKey>, KeyStoreError> {
-        self.key(id).await.map_err(key_store)
+    async fn forget_former_data_keys(&self) -> Result<()> {
+        let forget = query("DELETE FROM data_key WHERE ledger = $1").bind(self.ledger);
+        self.execute(forget).await.map(|_| ())
     }
-
-    async fn add_data_key(&self, key: &WrappedKey) -> Result<WrappedKey, KeyStoreError> {
-        let add = query(
-            "INSERT INTO data_key (ledger, id, scope, master, wrapped) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT (ledger, scope) DO NOTHING",
-        )
-        .bind(self.ledger)
-        .bind(key.id)
-        .bind(key.scope.to_string())
-        .bind(key.master.as_str())
-        .bind(key.wrapped.as_slice());
-        self.execute(add).await.map_err(key_store)?;
-        let stored = self.key_of(&key.scope).await.map_err(key_store)?;
-        stored.ok_or_else(|| KeyStoreError("the key was removed as soon as it was added".into()))
-    }
-}
-
-impl PostgresStore {
-    async fn key(&self, id: Uuid) -> Result<Option<WrappedKey>> {
-        let row = query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND id = $2")
-            .bind(self.ledger)
-            .bind(id);
-        self.optional(row).await?.map(columns::data_key).transpose()
-    }
-
-    async fn key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>> {
-        let row =
-            query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND scope = $2")
-                .bind(self.ledger)
-                .bind(scope.to_string());
-        self.optional(row).await?.map(columns::data_key).transpose()
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn key_store(error: StoreError) -> KeyStoreError {
-    KeyStoreError(error.to_string())
 }

@@ -2,7 +2,8 @@
 //!
 //! What it is not: a place for decisions. It locks, reads and inserts rows; the SQL is static, and the tables stand in
 //! `migrations/sqlite/`. A table or column is added by a new migration there and one of the same number and name for
-//! PostgreSQL; a port by a module here and checks in the contract suite.
+//! PostgreSQL; a port by a module here and checks in the contract suite. The key store, [`SqliteKeys`], is a file of its own,
+//! with tables of its own in `migrations/keys/sqlite/`.
 //!
 //! One connection writes, the others only read. Thanks to the write-ahead log readers never wait for the writer, and
 //! `synchronous = FULL` makes a commit durable before it is acknowledged.
@@ -11,6 +12,7 @@ mod accounts;
 mod election;
 mod error;
 mod insert;
+mod keys;
 mod models;
 mod record;
 mod registry;
@@ -29,6 +31,8 @@ use trialseal_store::{LedgerHead, Result, StoreError};
 use uuid::Uuid;
 
 use crate::error::{failed, migration_failed};
+
+pub use keys::SqliteKeys;
 
 /// Connections that read; each is a thread.
 const READERS: u32 = 8;
@@ -60,25 +64,11 @@ impl SqliteStore {
     pub async fn open(path: impl AsRef<Path>, origin: &str) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(path)
-            .busy_timeout(BUSY)
-            .synchronous(SqliteSynchronous::Full)
             // Without it, INSERT OR REPLACE removes rows without asking the triggers that protect them.
             .pragma("recursive_triggers", "ON")
             .pragma("journal_size_limit", WAL_BYTES);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(TURN).idle_timeout(None).max_lifetime(None);
-        let writing = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
-        let writer = pool()
-            .max_connections(1)
-            // Where a write failed, as on a full disk, SQLite has ended the transaction by itself. SQLx then cannot roll
-            // it back and holds it to be open for good: such a connection is replaced, or nothing would be written again.
-            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
-            .connect_with(writing)
-            .await
-            .map_err(failed)?;
-        migrator().run(&writer).await.map_err(migration_failed)?;
+        let Pools { writer, readers } = Pools::open(options, &migrator()).await?;
         let ledger = ledger_of(&writer, origin).await?;
-        let readers =
-            pool().max_connections(READERS).connect_with(options.read_only(true)).await.map_err(failed)?;
         Ok(Self { origin: origin.to_owned(), ledger, who: None, writer, readers })
     }
 
@@ -109,6 +99,33 @@ impl SqliteStore {
         }
         let head: HeadColumns = (position, time, seal, leaf, sealed);
         Ok(Locked { tx, ledger: self.ledger, head: columns::head(head)?, whole: true })
+    }
+}
+
+/// The connections to a file: one that writes, and some that only read.
+struct Pools {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl Pools {
+    /// Opens the file, making it where it is missing, and brings its tables up to date.
+    async fn open(options: SqliteConnectOptions, migrator: &Migrator) -> Result<Self> {
+        let options = options.busy_timeout(BUSY).synchronous(SqliteSynchronous::Full);
+        let pool = || SqlitePoolOptions::new().acquire_timeout(TURN).idle_timeout(None).max_lifetime(None);
+        let writing = options.clone().create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        let writer = pool()
+            .max_connections(1)
+            // Where a write failed, as on a full disk, SQLite has ended the transaction by itself. SQLx then cannot roll
+            // it back and holds it to be open for good: such a connection is replaced, or nothing would be written again.
+            .before_acquire(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+            .connect_with(writing)
+            .await
+            .map_err(failed)?;
+        migrator.run(&writer).await.map_err(migration_failed)?;
+        let readers =
+            pool().max_connections(READERS).connect_with(options.read_only(true)).await.map_err(failed)?;
+        Ok(Self { writer, readers })
     }
 }
 

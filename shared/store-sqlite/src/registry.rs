@@ -1,9 +1,8 @@
-//! Jobs, tokens and wrapped data keys.
+//! Jobs and tokens; and the data keys of before they had a store of their own.
 
 use async_trait::async_trait;
-use trialseal_record::ids::Scope;
-use trialseal_store::{JobRow, Jobs, Known, StoreError, TokenRow, Tokens, columns};
-use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use trialseal_store::{FormerKeys, JobRow, Jobs, Known, StoreError, TokenRow, Tokens, columns};
+use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -130,53 +129,16 @@ impl Tokens for SqliteStore {
 }
 
 #[async_trait]
-impl DataKeys for SqliteStore {
-    async fn data_key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>, KeyStoreError> {
-        self.key_of(scope).await.map_err(key_store)
+impl FormerKeys for SqliteStore {
+    async fn former_data_keys(&self) -> Result<Vec<WrappedKey>> {
+        let rows = sqlx::query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = ?1");
+        let rows = rows.bind(self.ledger).fetch_all(&self.readers).await;
+        rows.map_err(failed)?.into_iter().map(columns::data_key).collect()
     }
 
-    async fn data_key(&self, id: Uuid) -> Result<Option<WrappedKey>, KeyStoreError> {
-        let row =
-            sqlx::query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = ?1 AND id = ?2")
-                .bind(self.ledger)
-                .bind(id)
-                .fetch_optional(&self.readers)
-                .await;
-        row.map_err(failed).and_then(|row| row.map(columns::data_key).transpose()).map_err(key_store)
+    async fn forget_former_data_keys(&self) -> Result<()> {
+        let forget = sqlx::query("DELETE FROM data_key WHERE ledger = ?1").bind(self.ledger);
+        forget.execute(&self.writer).await.map_err(failed)?;
+        Ok(())
     }
-
-    async fn add_data_key(&self, key: &WrappedKey) -> Result<WrappedKey, KeyStoreError> {
-        sqlx::query(
-            "INSERT INTO data_key (ledger, id, scope, master, wrapped) VALUES (?1, ?2, ?3, ?4, ?5)
-             ON CONFLICT (ledger, scope) DO NOTHING",
-        )
-        .bind(self.ledger)
-        .bind(key.id)
-        .bind(key.scope.to_string())
-        .bind(key.master.as_str())
-        .bind(key.wrapped.as_slice())
-        .execute(&self.writer)
-        .await
-        .map_err(|error| key_store(failed(error)))?;
-        let stored = self.key_of(&key.scope).await.map_err(key_store)?;
-        stored.ok_or_else(|| KeyStoreError("the key was removed as soon as it was added".into()))
-    }
-}
-
-impl SqliteStore {
-    async fn key_of(&self, scope: &Scope) -> Result<Option<WrappedKey>> {
-        let row = sqlx::query_as(
-            "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = ?1 AND scope = ?2",
-        )
-        .bind(self.ledger)
-        .bind(scope.to_string())
-        .fetch_optional(&self.readers)
-        .await;
-        row.map_err(failed)?.map(columns::data_key).transpose()
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn key_store(error: StoreError) -> KeyStoreError {
-    KeyStoreError(error.to_string())
 }

@@ -7,7 +7,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
-use trialseal_record::ids::Scope;
 use trialseal_seal::canonical;
 use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::event::Header;
@@ -72,14 +71,12 @@ pub async fn open(vault: &Vault, row: &EventRow, header: &Header) -> Result<Body
 /// The data key of an event's body; `None` once it has been destroyed.
 ///
 /// # Errors
-/// [`BodyError::Damaged`] where the row names a key that is not there, or [`BodyError::Vault`] where keys cannot be had.
+/// [`BodyError::Damaged`] where the row names a key that never was, or [`BodyError::Vault`] where keys cannot be had.
 pub async fn key_of(vault: &Vault, row: &EventRow) -> Result<Option<Arc<DataKey>>, BodyError> {
-    let key = vault.key(row.key).await?;
-    // Where the scope still has its key, nothing was erased: the row names another one.
-    if key.is_none() && vault.has_key(&Scope::of(&row.trial, row.stream)).await? {
-        return Err(damaged(row, "it names a data key that is not there").into());
+    match vault.key(row.key).await {
+        Err(VaultError::Missing(_)) => Err(damaged(row, "it names a data key that is not there").into()),
+        key => Ok(key?),
     }
-    Ok(key)
 }
 
 /// A body that is decrypted and not read yet.

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
-use trialseal_vault::WrappedKey;
+use trialseal_vault::{StoredKey, WrappedKey};
 use uuid::Uuid;
 
 use crate::error::{Result, StoreError};
@@ -33,6 +33,9 @@ pub type SealColumns = (i64, Vec<u8>, Vec<u8>, i64, i64);
 pub type SealedHeadColumns = (String, i64, i64, Vec<u8>);
 /// `id, scope, master, wrapped` of a data key.
 pub type KeyColumns = (Uuid, String, String, Vec<u8>);
+
+/// Id, scope, master key and wrapped form of a data key that may have been destroyed.
+pub type StoredKeyColumns = (Option<Uuid>, String, Option<String>, Option<Vec<u8>>);
 /// `model, generation, position, active` of a read model.
 pub type ModelColumns = (String, i64, i64, bool);
 /// `trial, id, key, body` of a document.
@@ -241,6 +244,20 @@ pub fn data_key((id, scope, master, wrapped): KeyColumns) -> Result<WrappedKey> 
     let scope: Scope =
         scope.parse().map_err(|error| StoreError::Damaged(format!("column scope: {error}")))?;
     Ok(WrappedKey { id, scope, master, wrapped })
+}
+
+/// What a key store has of a data key.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where a column cannot be.
+pub fn stored_key((id, scope, master, wrapped): StoredKeyColumns) -> Result<StoredKey> {
+    match (id, master, wrapped) {
+        (Some(id), Some(master), Some(wrapped)) => {
+            data_key((id, scope, master, wrapped)).map(StoredKey::Wrapped)
+        }
+        (_, None, None) => Ok(StoredKey::Destroyed),
+        _ => Err(StoreError::Damaged(format!("the row of the data key of {scope}"))),
+    }
 }
 
 /// A generation of a read model.

@@ -89,8 +89,7 @@ macro_rules! contract_list {
             accounts_have_one_name_and_one_subject
             an_invitation_is_taken_up_once
             sessions_end
-            the_first_data_key_of_a_scope_stays
-            one_of_many_concurrent_data_keys_wins
+            no_data_key_lies_in_a_new_ledger
         }
     };
 }

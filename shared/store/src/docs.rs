@@ -24,9 +24,13 @@ pub fn seal(key: &DataKey, model: &str, trial: &TrialId, id: &str, json: &[u8]) 
 /// # Errors
 /// [`BodyError::Damaged`] naming the document, or [`BodyError::Vault`] where keys cannot be had.
 pub async fn open(vault: &Vault, model: &str, doc: &Doc) -> Result<Option<Zeroizing<Vec<u8>>>, BodyError> {
-    let Some(key) = vault.key(doc.key).await? else { return Ok(None) };
-    let damaged = |_| StoreError::Damaged(format!("a document of read model {model} in trial {}", doc.trial));
-    Ok(Some(key.open(&context(model, &doc.trial, &doc.id), &doc.body).map_err(damaged)?))
+    let damaged = || StoreError::Damaged(format!("a document of read model {model} in trial {}", doc.trial));
+    let key = match vault.key(doc.key).await {
+        Err(VaultError::Missing(_)) => return Err(damaged().into()),
+        key => key?,
+    };
+    let Some(key) = key else { return Ok(None) };
+    Ok(Some(key.open(&context(model, &doc.trial, &doc.id), &doc.body).map_err(|_| damaged())?))
 }
 
 /// Neither model names nor trial ids hold a slash, so no two documents share a context.

@@ -11,18 +11,21 @@ use std::time::Duration;
 use async_trait::async_trait;
 use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_seal::hash::Hash;
-use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use trialseal_vault::{DataKeys, KeyStoreError, StoredKey, WrappedKey};
 use uuid::Uuid;
 
-use crate::error::{Result, StoreError};
+use crate::error::StoreError;
 use crate::ports::{
-    Accounts, AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens,
+    Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, SealTx, Seals, Store,
+    Tokens,
 };
 use crate::rows::{
     AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
     ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TimestampRow, TokenRow,
     TreeName, WriteBatch,
 };
+
+type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Says what becomes of each call.
 pub trait Faults: Send + Sync {
@@ -223,30 +226,69 @@ announced!(Election {
     }
 });
 
-#[async_trait]
-impl DataKeys for FaultyStore {
-    async fn data_key_of(&self, scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
-        self.keys("data_key_of", self.inner.data_key_of(scope)).await
+announced!(FormerKeys {
+    former_data_keys() -> Vec<WrappedKey>;
+    forget_former_data_keys() -> ();
+});
+
+/// A key store that fails, its calls named as those of [`DataKeys`].
+pub struct FaultyKeys {
+    inner: Arc<dyn DataKeys>,
+    faults: Arc<dyn Faults>,
+}
+
+impl FaultyKeys {
+    /// Stands before `inner`.
+    pub fn new(inner: Arc<dyn DataKeys>, faults: Arc<dyn Faults>) -> Self {
+        Self { inner, faults }
     }
 
-    async fn data_key(&self, id: Uuid) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
-        self.keys("data_key", self.inner.data_key(id)).await
-    }
-
-    async fn add_data_key(&self, key: &WrappedKey) -> std::result::Result<WrappedKey, KeyStoreError> {
-        self.keys("add_data_key", self.inner.add_data_key(key)).await
+    async fn call<T>(
+        &self,
+        name: &'static str,
+        work: impl Future<Output = Result<T, KeyStoreError>>,
+    ) -> Result<T, KeyStoreError> {
+        // What the key store itself answers, a refusal too, goes through as it is.
+        let work = async { Ok(work.await) };
+        match call(self.faults.as_ref(), name, work).await {
+            Ok(answer) => answer,
+            Err(error) => Err(KeyStoreError::Unavailable(error.to_string())),
+        }
     }
 }
 
-impl FaultyStore {
-    /// As [`call`], for the port of data keys, which has an error of its own.
-    async fn keys<T>(
-        &self,
-        name: &'static str,
-        work: impl Future<Output = std::result::Result<T, KeyStoreError>>,
-    ) -> std::result::Result<T, KeyStoreError> {
-        let work = async { work.await.map_err(|error| StoreError::Unavailable(error.0)) };
-        call(self.faults.as_ref(), name, work).await.map_err(|error| KeyStoreError(error.to_string()))
+#[async_trait]
+impl DataKeys for FaultyKeys {
+    async fn data_key_of(&self, scope: &Scope) -> Result<Option<StoredKey>, KeyStoreError> {
+        self.call("data_key_of", self.inner.data_key_of(scope)).await
+    }
+
+    async fn data_key(&self, id: Uuid) -> Result<Option<StoredKey>, KeyStoreError> {
+        self.call("data_key", self.inner.data_key(id)).await
+    }
+
+    async fn add_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        self.call("add_data_key", self.inner.add_data_key(key)).await
+    }
+
+    async fn destroy_data_key(&self, scope: &Scope) -> Result<bool, KeyStoreError> {
+        self.call("destroy_data_key", self.inner.destroy_data_key(scope)).await
+    }
+
+    async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
+        self.call("master_key", self.inner.master_key()).await
+    }
+
+    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
+        self.call("use_master_key", self.inner.use_master_key(master)).await
+    }
+
+    async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
+        self.call("wrapped_by_others", self.inner.wrapped_by_others(master, limit)).await
+    }
+
+    async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError> {
+        self.call("replace_data_keys", self.inner.replace_data_keys(keys)).await
     }
 }
 

@@ -29,7 +29,8 @@ pub mod writer;
 pub use error::{Result, StoreError};
 pub use page::{PAGE_BYTES, Page, PageRow, may_go_on};
 pub use ports::{
-    Accounts, AppendTx, Appends, Election, Events, Jobs, ModelTx, Models, SealTx, Seals, Store, Tokens,
+    Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, SealTx, Seals, Store,
+    Tokens,
 };
 pub use progress::Progress;
 pub use rows::{

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_seal::hash::Hash;
-use trialseal_vault::DataKeys;
+use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use crate::error::Result;
@@ -18,8 +18,11 @@ use crate::rows::{
 };
 
 /// Everything that is asked of storage, for one ledger.
-pub trait Store: Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + DataKeys {}
-impl<T: Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + DataKeys> Store for T {}
+pub trait Store:
+    Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys
+{
+}
+impl<T: Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys> Store for T {}
 
 /// Of several processes on one ledger one is elected to write: the one that the head row names as holder of the term.
 ///
@@ -276,4 +279,13 @@ pub trait Accounts: Send + Sync {
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()>;
     /// Ends the sessions and invitations whose time is over, and the sessions last seen before `idle_since`.
     async fn end_outdated(&self, now: i64, idle_since: i64) -> Result<()>;
+}
+
+/// Wrapped data keys that lay in the record's database before they had a store of their own.
+#[async_trait]
+pub trait FormerKeys: Send + Sync {
+    /// All that are left.
+    async fn former_data_keys(&self) -> Result<Vec<WrappedKey>>;
+    /// Removes them.
+    async fn forget_former_data_keys(&self) -> Result<()>;
 }

@@ -1,5 +1,5 @@
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use trialseal_record::ids::Scope;
 use uuid::Uuid;
@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::aead::{Cipher, joined};
 use crate::error::VaultError;
-use crate::keyed;
+use crate::keyed::{self, DigestKey};
 
 /// The key of one scope's data, unwrapped. It cannot be copied out; it is wiped when the last holder drops it.
 pub struct DataKey {
@@ -16,12 +16,13 @@ pub struct DataKey {
     origin: Arc<str>,
     key: Zeroizing<[u8; 32]>,
     cipher: Cipher,
+    content: OnceLock<DigestKey>,
 }
 
 impl DataKey {
     pub(crate) fn new(id: Uuid, scope: Scope, origin: Arc<str>, key: Zeroizing<[u8; 32]>) -> Self {
         let cipher = Cipher::new(&key);
-        Self { id, scope, origin, key, cipher }
+        Self { id, scope, origin, key, cipher, content: OnceLock::new() }
     }
 
     /// The key's id: store it beside what the key sealed.
@@ -56,9 +57,14 @@ impl DataKey {
         Cipher::new(&keyed::derive(&self.key, "file", &bound))
     }
 
+    /// A keyed digest of a list of parts, which nobody can make or test any more once the key is destroyed.
+    pub fn digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+        self.content.get_or_init(|| self.digest_key("content")).digest(parts)
+    }
+
     /// A digest key that tells nothing of the data key.
-    pub(crate) fn digest_key(&self, purpose: &str) -> keyed::DigestKey {
-        keyed::DigestKey::derive(&self.key, purpose)
+    pub(crate) fn digest_key(&self, purpose: &str) -> DigestKey {
+        DigestKey::derive(&self.key, purpose)
     }
 }
 

@@ -1,11 +1,18 @@
 use std::path::PathBuf;
 
 use trialseal_record::ids::Scope;
+use uuid::Uuid;
 
-/// The store of wrapped keys cannot answer. Holds what the engine says, which is never a key.
+/// What a key store refuses, or why it cannot answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the store of data keys cannot answer: {0}")]
-pub struct KeyStoreError(pub String);
+pub enum KeyStoreError {
+    /// It cannot answer. Holds what the engine says, which is never a key.
+    #[error("the store of data keys cannot answer: {0}")]
+    Unavailable(String),
+    /// A key cannot be added under a master key that is not in use.
+    #[error("another master key is in use than the one that wrapped the key to be added")]
+    OtherMasterKey,
+}
 
 /// What can go wrong here. No variant holds a key, a plaintext or a ciphertext.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +33,12 @@ pub enum VaultError {
         /// The master key that is there.
         present: String,
     },
+    /// The data key of a scope was destroyed, and it never gets another.
+    #[error("the data key of {0} was destroyed")]
+    Destroyed(Scope),
+    /// The key store never had a data key of this id: it is a copy from before the key was made.
+    #[error("the store of data keys has no key {0}: put back the newest copy of the key store")]
+    Missing(Uuid),
     /// Sealed bytes are not what was sealed: changed, cut short, moved to another place, or sealed under another key.
     #[error("sealed bytes cannot be opened: they were changed, moved, or sealed under another key")]
     Refused,

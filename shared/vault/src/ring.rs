@@ -1,15 +1,19 @@
-//! Making, wrapping and unwrapping data keys, without any cache.
+//! Making, wrapping, unwrapping and rewrapping data keys, without any cache.
 
 use std::sync::Arc;
 
 use trialseal_record::ids::Scope;
 use uuid::Uuid;
+use zeroize::Zeroizing;
 
 use crate::aead::joined;
 use crate::data_key::DataKey;
-use crate::error::VaultError;
-use crate::keys::{DataKeys, KeyManagement, WrappedKey};
+use crate::error::{KeyStoreError, VaultError};
+use crate::keys::{DataKeys, KeyManagement, StoredKey, WrappedKey};
 use crate::random;
+
+/// Keys that are rewrapped together.
+const REWRAPPED_AT_ONCE: u32 = 500;
 
 /// Where one ledger's keys lie and who wraps them.
 pub(crate) struct Ring {
@@ -19,41 +23,97 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// The key of a scope, made where there is none.
+    /// The key of a scope, made where it never had one.
     pub(crate) async fn key_of(&self, scope: &Scope) -> Result<DataKey, VaultError> {
         let stored = match self.keys.data_key_of(scope).await? {
             Some(stored) => stored,
-            // A crash here leaves nothing behind, or a key that nothing is sealed under yet and that the next one who
-            // asks gets. Whoever loses a race gets the winner's key.
-            None => self.keys.add_data_key(&self.make(scope).await?).await?,
+            None => self.add(scope).await?,
         };
-        if stored.scope == *scope { self.unwrap(stored).await } else { Err(VaultError::Refused) }
+        match stored {
+            StoredKey::Wrapped(key) if key.scope == *scope => self.unwrap(key).await,
+            StoredKey::Wrapped(_) => Err(VaultError::Refused),
+            StoredKey::Destroyed => Err(VaultError::Destroyed(scope.clone())),
+        }
     }
 
-    /// The key of an id, if it is there.
+    /// The key of an id; `None` once it was destroyed.
     pub(crate) async fn key(&self, id: Uuid) -> Result<Option<DataKey>, VaultError> {
         match self.keys.data_key(id).await? {
-            None => Ok(None),
-            Some(stored) if stored.id == id => self.unwrap(stored).await.map(Some),
-            Some(_) => Err(VaultError::Refused),
+            None => Err(VaultError::Missing(id)),
+            Some(StoredKey::Wrapped(key)) if key.id == id => self.unwrap(key).await.map(Some),
+            Some(StoredKey::Wrapped(_)) => Err(VaultError::Refused),
+            Some(StoredKey::Destroyed) => Ok(None),
+        }
+    }
+
+    /// Makes the key of a scope. A crash in here leaves nothing behind, or a key that nothing is sealed under yet and
+    /// that the next one who asks gets. Whoever loses a race gets the winner's key.
+    async fn add(&self, scope: &Scope) -> Result<StoredKey, VaultError> {
+        let added = self.keys.add_data_key(&self.make(scope).await?).await;
+        match added {
+            // The master key changed since the key was wrapped; or a successor was made, and the renewal broken off before
+            // it came into use.
+            Err(KeyStoreError::OtherMasterKey) => {
+                if self.management.is_succeeding() {
+                    self.keys.use_master_key(&self.management.id()).await?;
+                }
+                Ok(self.keys.add_data_key(&self.make(scope).await?).await?)
+            }
+            added => Ok(added?),
         }
     }
 
     async fn make(&self, scope: &Scope) -> Result<WrappedKey, VaultError> {
         let id = random::uuid()?;
         let key = random::bytes::<32>()?;
-        let wrapped = self.management.wrap(&self.context(id, scope), &key).await?;
-        Ok(WrappedKey { id, scope: scope.clone(), master: self.management.id().to_owned(), wrapped })
+        let (master, wrapped) = self.management.wrap(&self.context(id, scope), &key).await?;
+        Ok(WrappedKey { id, scope: scope.clone(), master, wrapped })
     }
 
     async fn unwrap(&self, stored: WrappedKey) -> Result<DataKey, VaultError> {
+        let key = self.bare(&stored).await?;
+        Ok(DataKey::new(stored.id, stored.scope, Arc::clone(&self.origin), key))
+    }
+
+    async fn bare(&self, stored: &WrappedKey) -> Result<Zeroizing<[u8; 32]>, VaultError> {
         let WrappedKey { id, scope, master, wrapped } = stored;
-        if master != self.management.id() {
-            let present = self.management.id().to_owned();
-            return Err(VaultError::OtherMasterKey { scope, needed: master, present });
+        let key = self.management.unwrap(master, &self.context(*id, scope), wrapped).await?;
+        key.ok_or_else(|| VaultError::OtherMasterKey {
+            scope: scope.clone(),
+            needed: master.clone(),
+            present: self.management.id(),
+        })
+    }
+
+    /// Wraps all keys under a new master key and destroys the former one, so that no copy of the key store from before
+    /// is of use to anybody. Goes on where it was broken off; the former master key goes last.
+    pub(crate) async fn renew_master_key(&self) -> Result<u64, VaultError> {
+        self.management.succeed().await?;
+        let master = self.management.id();
+        self.keys.use_master_key(&master).await?;
+        // From here on no key is added under the former one, so this ends, and none is left.
+        let mut count = 0;
+        loop {
+            let stored = self.keys.wrapped_by_others(&master, REWRAPPED_AT_ONCE).await?;
+            if stored.is_empty() {
+                break;
+            }
+            let mut rewrapped = Vec::with_capacity(stored.len());
+            for key in stored {
+                rewrapped.push(self.rewrap(key).await?);
+            }
+            self.keys.replace_data_keys(&rewrapped).await?;
+            count += rewrapped.len() as u64;
         }
-        let key = self.management.unwrap(&self.context(id, &scope), &wrapped).await?;
-        Ok(DataKey::new(id, scope, Arc::clone(&self.origin), key))
+        self.management.destroy_former().await?;
+        Ok(count)
+    }
+
+    async fn rewrap(&self, stored: WrappedKey) -> Result<WrappedKey, VaultError> {
+        let key = self.bare(&stored).await?;
+        let WrappedKey { id, scope, .. } = stored;
+        let (master, wrapped) = self.management.wrap(&self.context(id, &scope), &key).await?;
+        Ok(WrappedKey { id, scope, master, wrapped })
     }
 
     /// What a wrapped key is bound to, so that a row moved to another scope, id or ledger does not unwrap.

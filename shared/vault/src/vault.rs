@@ -35,6 +35,8 @@ struct Digests {
 struct Cache {
     by_id: LruCache<Uuid, Arc<DataKey>>,
     by_scope: LruCache<Scope, Arc<DataKey>>,
+    /// How often a key was destroyed here: what was read before the last time is not kept.
+    destroyed: u64,
 }
 
 impl Vault {
@@ -54,7 +56,7 @@ impl Vault {
         management: Arc<dyn KeyManagement>,
         cached: NonZeroUsize,
     ) -> Result<Self, VaultError> {
-        let cache = Cache { by_id: LruCache::new(cached), by_scope: LruCache::new(cached) };
+        let cache = Cache { by_id: LruCache::new(cached), by_scope: LruCache::new(cached), destroyed: 0 };
         let ring = Ring { origin: origin.into(), keys, management };
         let ledger = ring.key_of(&Scope::Trial(TrialId::ledger())).await?;
         let digests = Digests {
@@ -70,36 +72,65 @@ impl Vault {
         &self.ring.origin
     }
 
-    /// The data key of a scope, made where it has none. However many ask at once, in however many processes, a scope
+    /// The data key of a scope, made where it never had one. However many ask at once, in however many processes, a scope
     /// gets one key.
+    ///
+    /// # Errors
+    /// [`VaultError::Destroyed`] where it had one that was destroyed.
     pub async fn key_of(&self, scope: &Scope) -> Result<Arc<DataKey>, VaultError> {
-        let cached = self.cache().by_scope.get(scope).cloned();
+        let (cached, destroyed) = self.cached(|cache| cache.by_scope.get(scope).cloned());
         match cached {
             Some(key) => Ok(key),
-            None => Ok(self.remember(self.ring.key_of(scope).await?)),
+            None => Ok(self.remember(self.ring.key_of(scope).await?, destroyed)),
         }
     }
 
-    /// The data key of this id; `None` where it is not there, because it was destroyed.
+    /// The data key of this id; `None` once it was destroyed.
+    ///
+    /// # Errors
+    /// [`VaultError::Missing`] where there never was one.
     pub async fn key(&self, id: Uuid) -> Result<Option<Arc<DataKey>>, VaultError> {
-        let cached = self.cache().by_id.get(&id).cloned();
+        let (cached, destroyed) = self.cached(|cache| cache.by_id.get(&id).cloned());
         match cached {
             Some(key) => Ok(Some(key)),
-            None => Ok(self.ring.key(id).await?.map(|key| self.remember(key))),
+            None => Ok(self.ring.key(id).await?.map(|key| self.remember(key, destroyed))),
         }
     }
 
-    /// Whether a scope has a data key. One whose key was destroyed has none, as long as nothing new is sealed in it.
-    pub async fn has_key(&self, scope: &Scope) -> Result<bool, VaultError> {
-        Ok(self.ring.keys.data_key_of(scope).await?.is_some())
+    /// Destroys the data key of a scope: from now on nobody gets it from here, and the scope gets no other. Who still
+    /// holds the key can go on using it until they drop it. Copies of the key store from before are of use until the
+    /// master key is [renewed](Self::renew_master_key). `false` where the key was destroyed before.
+    pub async fn destroy(&self, scope: &Scope) -> Result<bool, VaultError> {
+        let first = self.ring.keys.destroy_data_key(scope).await?;
+        self.forget(scope);
+        Ok(first)
     }
 
-    /// Forgets a key at once, after its wrapped form was destroyed. Who still holds the key can go on using it until
-    /// they drop it.
-    pub fn forget(&self, id: Uuid) {
+    /// Wraps all data keys under a new master key and destroys the one before, so that what was destroyed before cannot
+    /// be had from any older copy of the key store either. Answers how many keys were wrapped anew. Broken off, it goes
+    /// on when it is called again; until then both master keys are of use.
+    pub async fn renew_master_key(&self) -> Result<u64, VaultError> {
+        self.ring.renew_master_key().await
+    }
+
+    /// Whether a renewal was broken off.
+    pub fn is_renewing(&self) -> bool {
+        self.ring.management.is_succeeding()
+    }
+
+    /// The id of the master key in use.
+    pub fn master_key(&self) -> String {
+        self.ring.management.id()
+    }
+
+    fn forget(&self, scope: &Scope) {
         let mut cache = self.cache();
-        if let Some(key) = cache.by_id.pop(&id) {
-            cache.by_scope.pop(key.scope());
+        cache.destroyed += 1;
+        cache.by_scope.pop(scope);
+        // Either of the two may have let go of the key by itself.
+        let id = cache.by_id.iter().find(|(_, key)| key.scope() == scope).map(|(id, _)| *id);
+        if let Some(id) = id {
+            cache.by_id.pop(&id);
         }
     }
 
@@ -119,11 +150,20 @@ impl Vault {
         self.digests.natural_key.digest(&[trial.as_str().as_bytes(), kind.as_bytes(), value.as_bytes()])
     }
 
-    fn remember(&self, key: DataKey) -> Arc<DataKey> {
+    /// What the cache has, and how often a key was destroyed by then.
+    fn cached<T>(&self, look: impl FnOnce(&mut Cache) -> Option<T>) -> (Option<T>, u64) {
+        let mut cache = self.cache();
+        (look(&mut cache), cache.destroyed)
+    }
+
+    /// Keeps a key at hand, unless one was destroyed since it was looked for: it may be this one.
+    fn remember(&self, key: DataKey, destroyed: u64) -> Arc<DataKey> {
         let key = Arc::new(key);
         let mut cache = self.cache();
-        cache.by_id.put(key.id(), Arc::clone(&key));
-        cache.by_scope.put(key.scope().clone(), Arc::clone(&key));
+        if cache.destroyed == destroyed {
+            cache.by_id.put(key.id(), Arc::clone(&key));
+            cache.by_scope.put(key.scope().clone(), Arc::clone(&key));
+        }
         key
     }
 

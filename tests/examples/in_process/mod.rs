@@ -21,8 +21,8 @@ use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings};
 use trialseal_store::{Append, Expected, NewEvent, Progress, Store, Writer, WriterSettings, body};
 use trialseal_store_postgres::PostgresStore;
-use trialseal_store_sqlite::SqliteStore;
-use trialseal_vault::{DataKey, DataKeys, MasterKeyFile, Vault};
+use trialseal_store_sqlite::{SqliteKeys, SqliteStore};
+use trialseal_vault::{DataKey, MasterKeyFile, Vault};
 
 const ACTOR: &str = "service:bench";
 
@@ -93,8 +93,8 @@ impl Place {
         template: DataRecorded,
     ) -> Result<Ledger> {
         let master = MasterKeyFile::open_or_create(&self.folder.join("master.key"))?;
-        let keys = Arc::clone(store) as Arc<dyn DataKeys>;
-        let vault = Arc::new(Vault::open(store.origin(), keys, Arc::new(master)).await?);
+        let keys = SqliteKeys::open(self.folder.join("data-keys.sqlite"), store.origin()).await?;
+        let vault = Arc::new(Vault::open(store.origin(), Arc::new(keys), Arc::new(master)).await?);
         let writer = Writer::spawn(
             store.clone(),
             store.clone(),

@@ -22,7 +22,7 @@ use trialseal_store::body::{self, Body};
 use trialseal_store::{
     Append, EventRow, Events as _, NewEvent, Progress, Seals as _, Writer, WriterSettings,
 };
-use trialseal_store_sqlite::SqliteStore;
+use trialseal_store_sqlite::{SqliteKeys, SqliteStore};
 use trialseal_tests::Service;
 use trialseal_vault::{MasterKeyFile, Vault};
 
@@ -55,7 +55,8 @@ impl Telling {
     pub(crate) async fn read(service: &Service) -> Self {
         let store = Arc::new(open(service).await);
         let master = Arc::new(MasterKeyFile::open(&service.dir().join("keys/master.key")).unwrap());
-        let vault = Arc::new(Vault::open(ORIGIN, store.clone(), master).await.unwrap());
+        let keys = SqliteKeys::open(service.dir().join("keys/data-keys.sqlite"), ORIGIN).await.unwrap();
+        let vault = Arc::new(Vault::open(ORIGIN, Arc::new(keys), master).await.unwrap());
         let seals = store.seals(0, ALL).await.unwrap();
         let mut events = Vec::new();
         for row in store.since_position(0, ALL).await.unwrap() {

@@ -18,12 +18,13 @@ use trialseal_seal::policy::Policy;
 use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Sealer, SealerParts, SealerSettings};
 use trialseal_store::body::{self, Body};
-use trialseal_store::faults::FaultyStore;
+use trialseal_store::faults::{FaultyKeys, FaultyStore};
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     Append, AppendError, Appended, Appends as _, Events as _, Expected, NaturalKey, NewEvent, Progress,
     Writer, WriterSettings,
 };
+use trialseal_vault::memory::MemoryKeys;
 use trialseal_vault::{MasterKeyFile, Vault};
 use uuid::{Builder, Uuid};
 
@@ -44,6 +45,7 @@ pub(crate) struct World {
     pub(crate) chaos: Arc<Chaos>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) ids: SeededIds,
+    pub(crate) keys: Arc<MemoryKeys>,
     pub(crate) master: Arc<MasterKeyFile>,
 }
 
@@ -98,8 +100,9 @@ impl Process {
     pub(crate) async fn start(world: &Arc<World>) -> Arc<Self> {
         let line = Line::new(&world.chaos);
         let store = Arc::new(FaultyStore::new(world.store.clone(), line.clone()));
+        let keys = Arc::new(FaultyKeys::new(world.keys.clone(), line.clone()));
         let vault = loop {
-            if let Ok(vault) = Vault::open(ORIGIN, store.clone(), world.master.clone()).await {
+            if let Ok(vault) = Vault::open(ORIGIN, keys.clone(), world.master.clone()).await {
                 break Arc::new(vault);
             }
         };

@@ -90,6 +90,7 @@ impl Run {
             chaos: Chaos::new(rng.next_number(), broken),
             clock: Arc::new(ManualClock::new(START_MICROS)),
             ids: SeededIds::new(rng.next_number()),
+            keys: Arc::default(),
             master: Arc::new(MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap()),
         });
         let process = Process::start(&world).await;

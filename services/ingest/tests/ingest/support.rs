@@ -22,6 +22,7 @@ use trialseal_seal::time::Timestamp;
 use trialseal_store::body::{self, Body};
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{Appends, EventRow, Events as _, Progress, Writer, WriterSettings};
+use trialseal_vault::memory::MemoryKeys;
 use trialseal_vault::{MasterKeyFile, Vault};
 use utoipa_actix_web::AppExt as _;
 
@@ -98,7 +99,7 @@ impl World {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let store = Arc::new(MemoryStore::new("ledger.example.org/test"));
         let master = MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap();
-        let keys = Arc::clone(&store);
+        let keys = Arc::new(MemoryKeys::new());
         let vault = Arc::new(Vault::open("ledger.example.org/test", keys, Arc::new(master)).await.unwrap());
         Self::over(store, vault, folder, Arc::new(SeededIds::new(1)), None)
     }

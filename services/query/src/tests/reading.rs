@@ -454,6 +454,6 @@ async fn a_short_page_of_documents_is_not_taken_for_the_end() {
 async fn events_are_opened_on_a_thread_of_their_own() {
     let ledger = ledger().await;
     let read = ledger.get(Role::Monitor, "/v1/trials/DEMO-1/events");
-    let thread = ledger.thread_of("DEMO-1", 1, read).await.expect("a key was asked for");
+    let thread = ledger.thread_of(read).await.expect("a key was asked for");
     assert_ne!(thread, std::thread::current().id());
 }

@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use trialseal_record::ids::{Scope, StreamId, TrialId};
+use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     AccountRow, Accounts, AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events,
-    InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models, Result, SealRow,
-    SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, TimestampRow, TokenRow,
-    Tokens, TreeName,
+    FormerKeys, InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models, Result,
+    SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, TimestampRow,
+    TokenRow, Tokens, TreeName,
 };
-use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use crate::bench::Interruption;
@@ -310,8 +310,7 @@ forward!(Accounts {
     end_session(hash: &[u8; 32]) -> Result<()>;
     end_outdated(now: i64, idle_since: i64) -> Result<()>;
 });
-forward!(DataKeys {
-    data_key_of(scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError>;
-    data_key(id: Uuid) -> std::result::Result<Option<WrappedKey>, KeyStoreError>;
-    add_data_key(key: &WrappedKey) -> std::result::Result<WrappedKey, KeyStoreError>;
+forward!(FormerKeys {
+    former_data_keys() -> Result<Vec<WrappedKey>>;
+    forget_former_data_keys() -> Result<()>;
 });

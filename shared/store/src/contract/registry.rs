@@ -1,9 +1,7 @@
-//! Jobs, tokens and data keys.
+//! Jobs, tokens and the data keys of before.
 
 use std::sync::Arc;
 
-use trialseal_record::ids::{ParticipantId, Scope};
-use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use super::fixture::{bytes, trial};
@@ -76,42 +74,8 @@ pub async fn tokens_are_kept_until_revoked(store: Arc<dyn Store>) {
     }
 }
 
-fn wrapped(id: u128, scope: &Scope) -> WrappedKey {
-    WrappedKey {
-        id: Uuid::from_u128(id),
-        scope: scope.clone(),
-        master: "master-1".into(),
-        wrapped: vec![0, 255, 7],
-    }
-}
-
-/// A scope has one key; whoever brings a second gets the first.
-pub async fn the_first_data_key_of_a_scope_stays(store: Arc<dyn Store>) {
-    let whole = Scope::Trial(trial("T"));
-    let one = Scope::Participant(trial("T"), ParticipantId(Uuid::from_u128(5)));
-    assert_eq!(store.data_key_of(&whole).await.unwrap(), None);
-    assert_eq!(store.add_data_key(&wrapped(1, &whole)).await.unwrap(), wrapped(1, &whole));
-    assert_eq!(store.add_data_key(&wrapped(2, &whole)).await.unwrap(), wrapped(1, &whole));
-    assert_eq!(store.add_data_key(&wrapped(3, &one)).await.unwrap(), wrapped(3, &one));
-    assert_eq!(store.data_key_of(&whole).await.unwrap(), Some(wrapped(1, &whole)));
-    assert_eq!(store.data_key_of(&one).await.unwrap(), Some(wrapped(3, &one)));
-    assert_eq!(store.data_key(Uuid::from_u128(3)).await.unwrap(), Some(wrapped(3, &one)));
-    assert_eq!(store.data_key(Uuid::from_u128(2)).await.unwrap(), None);
-}
-
-/// However many bring a scope's key at once, all of them get the same one.
-pub async fn one_of_many_concurrent_data_keys_wins(store: Arc<dyn Store>) {
-    let scope = Scope::Trial(trial("T"));
-    let adds: Vec<_> = (1..=8)
-        .map(|id| {
-            let (store, scope) = (Arc::clone(&store), scope.clone());
-            tokio::spawn(async move { store.add_data_key(&wrapped(id, &scope)).await })
-        })
-        .collect();
-    let mut ids = Vec::new();
-    for add in adds {
-        ids.push(add.await.unwrap().unwrap().id);
-    }
-    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
-    assert_eq!(store.data_key_of(&scope).await.unwrap(), Some(wrapped(ids[0].as_u128(), &scope)));
+/// A ledger that never had data keys in its database has none to give away.
+pub async fn no_data_key_lies_in_a_new_ledger(store: Arc<dyn Store>) {
+    store.forget_former_data_keys().await.unwrap();
+    assert_eq!(store.former_data_keys().await.unwrap(), []);
 }

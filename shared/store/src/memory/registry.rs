@@ -1,22 +1,20 @@
-//! Jobs, tokens and wrapped data keys.
+//! Jobs and tokens.
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use trialseal_record::ids::Scope;
-use trialseal_vault::{DataKeys, KeyStoreError, WrappedKey};
+use trialseal_vault::WrappedKey;
 use uuid::Uuid;
 
 use super::{MemoryStore, read, write};
 use crate::error::{Result, StoreError};
-use crate::ports::{Jobs, Tokens};
+use crate::ports::{FormerKeys, Jobs, Tokens};
 use crate::rows::{JobRow, Known, TokenRow};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
     jobs: BTreeMap<Uuid, JobRow>,
     tokens: BTreeMap<[u8; 32], TokenRow>,
-    keys: BTreeMap<Scope, WrappedKey>,
     pub(super) people: super::accounts::State,
 }
 
@@ -75,16 +73,12 @@ impl Tokens for MemoryStore {
 }
 
 #[async_trait]
-impl DataKeys for MemoryStore {
-    async fn data_key_of(&self, scope: &Scope) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
-        Ok(read(&self.registry).keys.get(scope).cloned())
+impl FormerKeys for MemoryStore {
+    async fn former_data_keys(&self) -> Result<Vec<WrappedKey>> {
+        Ok(Vec::new())
     }
 
-    async fn data_key(&self, id: Uuid) -> std::result::Result<Option<WrappedKey>, KeyStoreError> {
-        Ok(read(&self.registry).keys.values().find(|key| key.id == id).cloned())
-    }
-
-    async fn add_data_key(&self, key: &WrappedKey) -> std::result::Result<WrappedKey, KeyStoreError> {
-        Ok(write(&self.registry).keys.entry(key.scope.clone()).or_insert_with(|| key.clone()).clone())
+    async fn forget_former_data_keys(&self) -> Result<()> {
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use super::master_in;
 use crate::{KeyManagement, MasterKeyFile, VaultError};
 
 fn set_mode(path: &Path, mode: u32) {
@@ -32,7 +33,7 @@ fn a_new_key_has_32_bytes_and_mode_0600_and_leaves_nothing_beside_it() {
 #[test]
 fn two_files_hold_two_keys() {
     let folder = tempfile::tempdir().unwrap();
-    let id = |name| MasterKeyFile::open_or_create(&folder.path().join(name)).unwrap().id().to_owned();
+    let id = |name| MasterKeyFile::open_or_create(&folder.path().join(name)).unwrap().id();
     assert_ne!(id("a"), id("b"));
 }
 
@@ -41,7 +42,7 @@ fn many_who_make_it_at_once_get_one_key() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("master.key");
     let ids: Vec<String> = std::thread::scope(|scope| {
-        let make = || MasterKeyFile::open_or_create(&path).unwrap().id().to_owned();
+        let make = || MasterKeyFile::open_or_create(&path).unwrap().id();
         let making: Vec<_> = (0..8).map(|_| scope.spawn(make)).collect();
         making.into_iter().map(|one| one.join().unwrap()).collect()
     });
@@ -97,10 +98,66 @@ fn a_link_to_nowhere_is_not_replaced() {
 
 #[tokio::test]
 async fn what_is_wrapped_unwraps_for_its_context_alone() {
-    let master = MasterKeyFile::from_key(&[1; 32]);
-    let wrapped = master.wrap(b"context", &[9; 32]).await.unwrap();
-    assert_eq!(*master.unwrap(b"context", &wrapped).await.unwrap(), [9; 32]);
-    assert!(matches!(master.unwrap(b"another", &wrapped).await, Err(VaultError::Refused)));
-    let other = MasterKeyFile::from_key(&[2; 32]);
-    assert!(matches!(other.unwrap(b"context", &wrapped).await, Err(VaultError::Refused)));
+    let folder = tempfile::tempdir().unwrap();
+    let master = master_in(folder.path(), 1);
+    let (id, wrapped) = master.wrap(b"context", &[9; 32]).await.unwrap();
+    assert_eq!(id, master.id());
+    assert_eq!(*master.unwrap(&id, b"context", &wrapped).await.unwrap().unwrap(), [9; 32]);
+    assert!(matches!(master.unwrap(&id, b"another", &wrapped).await, Err(VaultError::Refused)));
+    let other = super::master(2);
+    assert!(other.unwrap(&id, b"context", &wrapped).await.unwrap().is_none());
+    assert!(matches!(other.unwrap(&other.id(), b"context", &wrapped).await, Err(VaultError::Refused)));
+}
+
+#[tokio::test]
+async fn a_successor_takes_over_and_the_former_key_is_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, next) = (folder.path().join("master.key"), folder.path().join("master.next.key"));
+    let master = master_in(folder.path(), 1);
+    // A second name of the same file, as a crash while it was made leaves one.
+    let second = folder.path().join("second");
+    fs::hard_link(&path, &second).unwrap();
+    set_mode(&path, 0o400);
+    let (former, wrapped) = master.wrap(b"context", &[9; 32]).await.unwrap();
+    for _ in 0..2 {
+        master.succeed().await.unwrap();
+        assert!(master.is_succeeding() && next.exists());
+        assert_ne!(master.id(), former);
+        assert_eq!(*master.unwrap(&former, b"context", &wrapped).await.unwrap().unwrap(), [9; 32]);
+    }
+    let again = MasterKeyFile::open(&path).unwrap();
+    assert_eq!((again.id(), again.is_succeeding()), (master.id(), true));
+    assert!(again.unwrap(&former, b"context", &wrapped).await.unwrap().is_some());
+    for _ in 0..2 {
+        again.destroy_former().await.unwrap();
+        assert!(!again.is_succeeding() && !next.exists());
+        assert!(again.unwrap(&former, b"context", &wrapped).await.unwrap().is_none());
+    }
+    assert_eq!(fs::read(second).unwrap(), [0; 32]);
+    assert_eq!(MasterKeyFile::open(&path).unwrap().id(), again.id());
+}
+
+/// A crash between the overwriting and the renaming.
+#[tokio::test]
+async fn an_overwritten_key_with_a_successor_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("master.key");
+    let master = master_in(folder.path(), 1);
+    master.succeed().await.unwrap();
+    fs::write(&path, [0; 32]).unwrap();
+    let again = MasterKeyFile::open_or_create(&path).unwrap();
+    assert_eq!((again.id(), again.is_succeeding()), (master.id(), true));
+    again.destroy_former().await.unwrap();
+    assert_eq!(MasterKeyFile::open(&path).unwrap().id(), master.id());
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_keeps_its_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let master = master_in(folder.path(), 1);
+    let id = master.id();
+    fs::create_dir(folder.path().join("master.next.key")).unwrap();
+    let error = master.succeed().await.unwrap_err().to_string();
+    assert!(error.contains("master.next.key is no regular file"), "{error}");
+    assert_eq!((master.id(), master.is_succeeding()), (id, false));
 }
