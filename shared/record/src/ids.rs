@@ -278,13 +278,15 @@ impl FromStr for StreamId {
     }
 }
 
-/// Whose data key encrypts an event's data: each participant has one, and each trial has one for the rest.
+/// What a data key encrypts: each participant has one, each file has one, and each trial has one for the rest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Everything of the trial that is in no participant's stream.
+    /// Everything of the trial that is in no participant's stream and in no file.
     Trial(TrialId),
     /// One participant's stream.
     Participant(TrialId, ParticipantId),
+    /// One file that the service keeps for a while: a dataset, or a file that is being imported.
+    File(TrialId, Uuid),
 }
 
 impl Scope {
@@ -299,17 +301,19 @@ impl Scope {
     /// The trial the scope lies in.
     pub fn trial(&self) -> &TrialId {
         match self {
-            Self::Trial(trial) | Self::Participant(trial, _) => trial,
+            Self::Trial(trial) | Self::Participant(trial, _) | Self::File(trial, _) => trial,
         }
     }
 }
 
-/// `trial/<trial id>` or `participant/<trial id>/<uuid>`; no two scopes share a spelling, as no trial id has a slash.
+/// `trial/<trial id>`, `participant/<trial id>/<uuid>` or `file/<trial id>/<uuid>`; no two scopes share a spelling, as no
+/// trial id has a slash.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trial(trial) => write!(f, "trial/{trial}"),
             Self::Participant(trial, participant) => write!(f, "participant/{trial}/{participant}"),
+            Self::File(trial, file) => write!(f, "file/{trial}/{}", file.hyphenated()),
         }
     }
 }
@@ -318,13 +322,17 @@ impl FromStr for Scope {
     type Err = InvalidId;
 
     fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let invalid = InvalidId("scope");
         let mut parts = text.split('/');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some("trial"), Some(trial), None, None) => Ok(Self::Trial(trial.parse()?)),
             (Some("participant"), Some(trial), Some(participant), None) => {
                 Ok(Self::Participant(trial.parse()?, participant.parse()?))
             }
-            _ => Err(InvalidId("scope")),
+            (Some("file"), Some(trial), Some(file), None) => {
+                Ok(Self::File(trial.parse()?, parse_uuid(file).ok_or(invalid)?))
+            }
+            _ => Err(invalid),
         }
     }
 }
@@ -377,9 +385,26 @@ mod tests {
         let own = Scope::of(&trial, StreamId::participant(participant));
         assert_eq!(own, Scope::Participant(trial.clone(), participant));
         assert_eq!(Scope::of(&trial, StreamId::site(SiteId(participant.0))), Scope::Trial(trial.clone()));
-        for scope in [own, Scope::Trial(trial)] {
-            assert_eq!(scope.to_string().parse::<Scope>().unwrap(), scope);
+        assert_eq!(own.trial(), &trial);
+    }
+
+    #[test]
+    fn scopes_are_read_as_they_are_written_and_in_no_other_spelling() {
+        let (trial, uuid): (TrialId, Uuid) = ("DEMO-1".parse().unwrap(), UUID.parse().unwrap());
+        for (scope, text) in [
+            (Scope::Trial(trial.clone()), "trial/DEMO-1".to_owned()),
+            (Scope::Participant(trial.clone(), ParticipantId(uuid)), format!("participant/DEMO-1/{UUID}")),
+            (Scope::File(trial.clone(), uuid), format!("file/DEMO-1/{UUID}")),
+        ] {
+            assert_eq!((scope.to_string(), scope.trial()), (text.clone(), &trial));
+            assert_eq!(text.parse::<Scope>().unwrap(), scope);
         }
-        assert!("participant/DEMO-1".parse::<Scope>().is_err());
+        let upper = format!("file/DEMO-1/{}", UUID.to_uppercase());
+        let longer = format!("file/DEMO-1/{UUID}/x");
+        for bad in
+            ["", "trial", "trial/a b", "participant/DEMO-1", "file/DEMO-1", "file/DEMO-1/x", &upper, &longer]
+        {
+            assert!(bad.parse::<Scope>().is_err(), "{bad}");
+        }
     }
 }
