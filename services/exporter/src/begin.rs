@@ -12,10 +12,9 @@ use crate::Exporter;
 use crate::error::ExportError;
 use crate::job::store_problem;
 use crate::status::{ExportState, ExportStatus, Job, KIND, Shown};
-use crate::sweep;
 
 /// Most exports of a ledger that are under way or wait. More would wait for hours, and be of an old seal by then.
-pub(crate) const MAX_OPEN_JOBS: usize = 32;
+pub(crate) const MAX_RUNNING: usize = 32;
 
 /// Seconds after which asking again makes sense where there are so many.
 const FULL_SECONDS: u32 = 30;
@@ -127,7 +126,7 @@ impl Exporter {
             sha256: None,
             problem: None,
         };
-        Job { status, actor: order.actor, key: None, digest: named.map(|named| named.digest) }
+        Job { status, actor: order.actor, key: None, file: None, digest: named.map(|named| named.digest) }
     }
 
     /// The newest published seal, if it covers the trial.
@@ -144,20 +143,18 @@ impl Exporter {
     }
 
     async fn require_room(&self) -> Result<(), Problem> {
-        let open = self.parts.jobs.open_jobs(KIND).await;
-        let open = open.map_err(|error| store_problem(&ExportError::Store(error)))?;
-        if open.len() < MAX_OPEN_JOBS {
+        let open = self.open().await.map_err(|error| store_problem(&ExportError::Store(error)))?;
+        let running = open.iter().filter(|job| job.status.state == ExportState::Running).count();
+        if running < MAX_RUNNING {
             return Ok(());
         }
-        let detail = format!("{} exports are under way or waiting, and no more can.", open.len());
+        let detail = format!("{running} exports are under way or waiting, and no more can.");
         Err(Problem::new(ProblemKind::Busy, detail).with_retry_after_seconds(FULL_SECONDS))
     }
 
-    /// Removes the files whose time has come. Where that fails, the operator learns of it and the export goes on.
-    async fn sweep(&self) {
-        let (folder, now, files) = (self.parts.folder.clone(), self.parts.clock.now(), self.files);
-        let swept = tokio::task::spawn_blocking(move || sweep::sweep(&folder, now, files)).await;
-        match swept.map_err(std::io::Error::other).flatten() {
+    /// Destroys the files whose time has come. Where that fails, the operator learns of it and the export goes on.
+    pub(crate) async fn sweep(&self) {
+        match self.destroy_due().await {
             Ok(0) => {}
             Ok(removed) => tracing::info!(removed, "exporter.folder.sweep"),
             Err(error) => tracing::error!(%error, "exporter.folder.sweep"),

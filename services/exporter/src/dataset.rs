@@ -29,6 +29,7 @@ use self::tables::Tables;
 use crate::ExporterParts;
 use crate::error::ExportError;
 use crate::file::Written;
+use crate::recall::Standing;
 use crate::status::Shown;
 
 /// What to write.
@@ -40,6 +41,8 @@ pub(crate) struct Plan {
     pub(crate) shown: Shown,
     /// The key of the file at rest.
     pub(crate) key: Arc<DataKey>,
+    /// Whether to go on.
+    pub(crate) standing: Standing,
 }
 
 /// What was written.
@@ -52,9 +55,9 @@ pub(crate) struct Made {
 /// Writes the dataset of a plan into its file.
 pub(crate) fn make(parts: &ExporterParts, handle: &Handle, plan: &Plan) -> Result<Made, ExportError> {
     let proof = handle.block_on(prove(parts, plan))?;
-    let reader = Reader { parts, handle, trial: &plan.trial, head: &proof.head };
+    let reader = Reader { parts, handle, plan, head: &proof.head };
     let rights = Rights::read(&reader, plan.shown)?;
-    let mut archive = Archive::create(&parts.folder, plan.export, &plan.key)?;
+    let mut archive = Archive::create(&parts.folder, plan)?;
     let tables = plan.tables.then(|| Tables::new(&parts.folder, plan, proof.seal.time));
     let mut tables = tables.transpose()?;
 

@@ -34,6 +34,9 @@ pub(crate) enum ExportError {
     /// The trial is not under the seal that the export is to be as of.
     #[error("trial and seal of the export do not go together")]
     NotUnderSeal,
+    /// The trial's datasets were recalled while this one was made.
+    #[error("the datasets of the trial were recalled while this one was made")]
+    Recalled,
 }
 
 impl From<BodyError> for ExportError {
@@ -49,7 +52,8 @@ impl ExportError {
     /// Whether the same export may succeed a little later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Store(
+            Self::Recalled
+            | Self::Store(
                 StoreError::Unavailable(_)
                 | StoreError::TryAgain(_)
                 | StoreError::Overtaken(_)

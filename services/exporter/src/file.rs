@@ -23,7 +23,8 @@ pub(crate) fn path(folder: &Path, export: Uuid) -> PathBuf {
     folder.join(format!("{export}.{FINISHED}"))
 }
 
-fn part_path(folder: &Path, export: Uuid) -> PathBuf {
+/// Where it is written.
+pub(crate) fn part_path(folder: &Path, export: Uuid) -> PathBuf {
     folder.join(format!("{export}.{PART}"))
 }
 

@@ -1,16 +1,19 @@
 //! The life of an export once it is begun: made, looked up, taken up again after a restart.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use trialseal_access::Principal;
-use trialseal_record::ids::{Scope, TrialId};
+use trialseal_record::ids::TrialId;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_store::StoreError;
+use trialseal_vault::{DataKey, VaultError};
 use uuid::Uuid;
 
 use crate::dataset::{self, Plan};
 use crate::error::ExportError;
+use crate::recall::Making;
 use crate::status::{ExportState, Job, KIND, Shown};
 use crate::{Exporter, file, sweep};
 
@@ -30,25 +33,32 @@ pub enum ResumeError {
 }
 
 impl Exporter {
-    /// Goes on with the exports that a former process left unfinished; call it once at the start. Answers how many.
+    /// Goes on with the exports that a former process left unfinished, and destroys the files whose time has come; call it once at the start. Answers how many.
     ///
     /// # Errors
     /// [`ResumeError`]; nothing was resumed then.
     pub async fn resume_exports(&self) -> Result<usize, ResumeError> {
         std::fs::create_dir_all(&self.parts.folder)?;
         sweep::remove_leftovers(&self.parts.folder)?;
-        sweep::sweep(&self.parts.folder, self.parts.clock.now(), self.files)?;
-        let mut count = 0;
-        for row in self.parts.jobs.open_jobs(KIND).await? {
-            match Job::read(&row) {
-                Ok(job) => {
-                    self.start(job);
-                    count += 1;
-                }
-                Err(error) => tracing::error!(export = %row.id, %error, "exporter.job.resume"),
-            }
+        let mut open = self.open().await?;
+        self.sweep().await;
+        open.retain(|job| job.status.state == ExportState::Running);
+        let count = open.len();
+        for job in open {
+            self.start(job);
         }
         Ok(count)
+    }
+
+    /// The exports that are being made, wait for others, or have a file that is kept.
+    pub(crate) async fn open(&self) -> Result<Vec<Job>, StoreError> {
+        let rows = self.parts.jobs.open_jobs(KIND).await?;
+        let read = rows.iter().filter_map(|row| {
+            Job::read(row)
+                .inspect_err(|error| tracing::error!(export = %row.id, %error, "exporter.job.read"))
+                .ok()
+        });
+        Ok(read.collect())
     }
 
     /// Whether the trial has an event.
@@ -99,8 +109,8 @@ impl Exporter {
     async fn carry_out(&self, mut job: Job) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let made = self.make(&job).await;
-            let ended = match made {
+            let making = self.recalls.making(&job.status.trial).await;
+            let ended = match self.make(&mut job, &making).await {
                 Ok((key, made)) => {
                     let status = &mut job.status;
                     (status.state, status.bytes, status.sha256) =
@@ -108,11 +118,15 @@ impl Exporter {
                     (status.events, status.withheld, job.key) = (made.events, made.withheld, Some(key));
                     true
                 }
+                Err(ExportError::Recalled) => {
+                    tracing::info!(export = %job.status.id, "exporter.job.anew");
+                    continue;
+                }
                 Err(error) => {
                     tracing::error!(export = %job.status.id, seal = job.status.seal, %error, "exporter.job.make");
                     job.status.problem = Some(error.for_caller());
                     job.status.state = ExportState::Failed;
-                    !error.is_passing()
+                    !error.is_passing() && self.forget_key(&job).await
                 }
             };
             if ended && self.keep(&job).await.is_ok() {
@@ -120,6 +134,7 @@ impl Exporter {
                 tracing::info!(export = %id, ?state, events = job.status.events, "exporter.job.ended");
                 return;
             }
+            drop(making);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
             (job.status.state, job.status.problem) = (ExportState::Running, None);
@@ -127,9 +142,9 @@ impl Exporter {
     }
 
     /// Writes the dataset. Hashing, encrypting and packing keep a thread busy for long, so they get one of their own.
-    async fn make(&self, job: &Job) -> Result<(Uuid, dataset::Made), ExportError> {
+    async fn make(&self, job: &mut Job, making: &Making) -> Result<(Uuid, dataset::Made), ExportError> {
+        let key = self.file_key(job).await?;
         let status = &job.status;
-        let key = self.parts.vault.key_of(&Scope::Trial(status.trial.clone())).await?;
         let plan = Plan {
             export: status.id,
             trial: status.trial.clone(),
@@ -137,15 +152,43 @@ impl Exporter {
             tables: status.tables,
             shown: status.shown,
             key: key.clone(),
+            standing: making.standing.clone(),
         };
         let (parts, handle) = (self.parts.clone(), Handle::current());
         let made = tokio::task::spawn_blocking(move || {
             let made = dataset::make(&parts, &handle, &plan);
             made.inspect_err(|_| file::discard(&parts.folder, plan.export))
         });
-        let made = made.await;
-        let made = made.map_err(|error| ExportError::Io(std::io::Error::other(error)))??;
-        Ok((key.id(), made))
+        let made = made.await.map_err(|error| ExportError::Io(std::io::Error::other(error)))?;
+        // Also where it was done just then, or broke off over the recall.
+        if making.standing.is_recalled() {
+            return Err(ExportError::Recalled);
+        }
+        Ok((key.id(), made?))
+    }
+
+    /// The key that the file is to be sealed under. Where it was destroyed, the file becomes another one, which is kept
+    /// before anything is sealed under its key: so no key is ever without a row that leads to it.
+    pub(crate) async fn file_key(&self, job: &mut Job) -> Result<Arc<DataKey>, ExportError> {
+        loop {
+            match self.parts.vault.key_of(&job.scope()).await {
+                Err(VaultError::Destroyed(_)) => {
+                    let file = Some(self.parts.ids.uuid_v7(self.parts.clock.now()));
+                    let other = Job { file, ..job.clone() };
+                    self.keep(&other).await?;
+                    *job = other;
+                }
+                key => return Ok(key?),
+            }
+        }
+    }
+
+    /// Destroys the key of an export that failed, so that no copy of what was written of it can be read. Whether it did.
+    async fn forget_key(&self, job: &Job) -> bool {
+        let destroyed = self.parts.vault.destroy(&job.scope()).await;
+        destroyed
+            .inspect_err(|error| tracing::error!(export = %job.status.id, %error, "exporter.key.destroy"))
+            .is_ok()
     }
 }
 

@@ -1,9 +1,10 @@
 //! Exports: a trial's record as a signed dataset that anybody can check offline (section 9 of the format).
 //!
 //! An export is a job. It takes the newest published seal as its snapshot, writes the dataset in one stream into an
-//! encrypted file, and can be fetched once it is done, until the file has been kept for long enough. The same seal and the
-//! same rights give the same bytes. A job that a restart interrupts begins anew, as of the same seal. Rights are read when
-//! the job runs, and from all that is recorded by then: what a participant withdrew after the seal is withheld.
+//! encrypted file, and can be fetched once it is done, until the file has been kept for long enough, or the datasets of the
+//! trial are [recalled](Exporter::recall). The same seal and the same rights give the same bytes. A job that a restart
+//! interrupts begins anew, as of the same seal. Rights are read when the job runs, and from all that is recorded by then:
+//! what a participant withdrew after the seal is withheld.
 //!
 //! What it is not: a place that decides who may export (`access` does) or what bytes mean (`seal` does). It never repairs:
 //! a row that is not what was sealed fails the export, which names it.
@@ -17,6 +18,7 @@ mod error;
 mod file;
 mod http;
 mod job;
+mod recall;
 mod spool;
 mod status;
 mod sweep;
@@ -37,8 +39,11 @@ use trialseal_store::access_log::AccessLog;
 use trialseal_store::{Events, Jobs, Seals};
 use trialseal_vault::Vault;
 
+use recall::Recalls;
+
 pub use http::routes;
 pub use job::ResumeError;
+pub use recall::DestroyError;
 pub use status::{ExportState, ExportStatus, Shown};
 
 /// What the exporter is made of.
@@ -70,6 +75,10 @@ pub struct ExporterParts {
 /// Most datasets that are fetched at once, each with an open file and less than a MiB of buffers.
 const MAX_DOWNLOADS: usize = 32;
 
+/// Bytes of a dataset that are decrypted and sent at once, and how many such pieces wait for a slow reader.
+const PIECE_BYTES: usize = 64 << 10;
+const WAITING_PIECES: usize = 4;
+
 /// The exports of one ledger. Clones share everything.
 #[derive(Clone)]
 pub struct Exporter {
@@ -78,6 +87,7 @@ pub struct Exporter {
     /// Requests for exports take turns: two under one key make one export, and the count of those under way holds.
     beginning: Arc<Mutex<()>>,
     running: Arc<Semaphore>,
+    recalls: Arc<Recalls>,
     downloading: Arc<Semaphore>,
 }
 
@@ -90,6 +100,7 @@ impl Exporter {
             files: ExportFileLimits::default(),
             beginning: Arc::default(),
             running,
+            recalls: Arc::default(),
             downloading: Arc::new(Semaphore::new(MAX_DOWNLOADS)),
         }
     }

@@ -152,6 +152,8 @@ impl SpoolFile {
 
 #[cfg(test)]
 mod tests {
+    use trialseal_record::ids::Scope;
+
     use super::*;
     use crate::testing::{Ledger, trial};
 
@@ -159,7 +161,7 @@ mod tests {
 
     async fn spool(folder: &Path) -> Spool {
         let ledger = Ledger::new().await;
-        let key = ledger.vault.key_of(&trialseal_record::ids::Scope::Trial(trial("DEMO-1"))).await.unwrap();
+        let key = ledger.vault.key_of(&Scope::File(trial("DEMO-1"), EXPORT)).await.unwrap();
         Spool::create(folder, EXPORT, key).unwrap()
     }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use trialseal_access::{Permission, Principal};
-use trialseal_record::ids::TrialId;
+use trialseal_record::ids::{Scope, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::{JobRow, StoreError};
@@ -92,6 +92,9 @@ pub(crate) struct Job {
     pub(crate) actor: String,
     /// The data key of the finished file.
     pub(crate) key: Option<Uuid>,
+    /// Which file of the trial it is written as, if not under the export's id: the key of that one was destroyed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) file: Option<Uuid>,
     /// The keyed digest of what was asked for under an idempotency key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) digest: Option<Hash>,
@@ -102,13 +105,19 @@ impl Job {
         serde_json::from_slice(&row.detail).map_err(|_| StoreError::Damaged(format!("job {}", row.id)))
     }
 
+    /// Whose key the file is sealed under.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::File(self.status.trial.clone(), self.file.unwrap_or(self.status.id))
+    }
+
+    /// The row is open for as long as there is, or may yet be, a file to be destroyed.
     pub(crate) fn row(&self) -> Result<JobRow, serde_json::Error> {
         Ok(JobRow {
             id: self.status.id,
             kind: KIND.into(),
             trial: self.status.trial.clone(),
             actor: self.actor.clone(),
-            ended: self.status.state != ExportState::Running,
+            ended: matches!(self.status.state, ExportState::Failed | ExportState::Removed),
             detail: serde_json::to_vec(self)?,
         })
     }

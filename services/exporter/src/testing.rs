@@ -16,7 +16,7 @@ use trialseal_access::{Principal, Token};
 use trialseal_record::Role;
 use trialseal_record::event::Event;
 use trialseal_record::ids::{ParticipantId, Scope, StreamId, TrialId};
-use trialseal_runtime::clock::{Clock as _, ManualClock};
+use trialseal_runtime::clock::{Clock, ManualClock};
 use trialseal_runtime::ids::{Ids, SeededIds};
 use trialseal_runtime::request_log::RequestLog;
 use trialseal_seal::checkpoint::Checkpoint;
@@ -105,13 +105,18 @@ impl Ledger {
 
     /// An exporter that reads the events from elsewhere.
     pub(crate) fn exporter_over(&self, events: Arc<dyn Events>) -> Exporter {
+        self.exporter_of(events, Arc::clone(&self.clock) as _)
+    }
+
+    /// An exporter that reads events and time from elsewhere.
+    pub(crate) fn exporter_of(&self, events: Arc<dyn Events>, clock: Arc<dyn Clock>) -> Exporter {
         Exporter::new(ExporterParts {
             events,
             seals: Arc::clone(&self.store) as _,
             jobs: Arc::clone(&self.store) as _,
             vault: Arc::clone(&self.vault),
             access_log: self.access_log(),
-            clock: Arc::clone(&self.clock) as _,
+            clock,
             ids: Arc::clone(&self.ids) as _,
             signers: vec![ExportSigner::new(ORIGIN, &[9; 32]).unwrap()],
             policy: self.policy_text(),

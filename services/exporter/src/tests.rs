@@ -3,6 +3,7 @@
 mod files;
 mod imports;
 mod keys;
+mod recall;
 mod rights;
 
 use std::collections::BTreeMap;
@@ -17,8 +18,10 @@ use trialseal_record::{Role, TrialId};
 use trialseal_seal::dataset::{Dataset, HEAD, LINEAGE, MANIFEST, RECORD};
 use trialseal_seal::hash::{Hash, sha256};
 use trialseal_store::{EventRow, Events, Jobs as _, LeafRow, LedgerHead, Result as StoreResult};
+use trialseal_vault::VaultError;
 use uuid::Uuid;
 
+use crate::status::{ExportState, Job};
 use crate::testing::{Answer, Ledger, as_role, participant, trial};
 
 const DEMO: &str = "DEMO-1";
@@ -104,10 +107,14 @@ fn request_for(role: Role, body: &str) -> TestRequest {
     request.insert_header(("content-type", "application/json")).set_payload(body.to_owned())
 }
 
-/// Waits for the end of an export.
+async fn job(ledger: &Ledger, id: Uuid) -> Job {
+    Job::read(&ledger.store.job(id).await.unwrap().unwrap()).unwrap()
+}
+
+/// Waits until an export is made, or has failed.
 async fn ended(ledger: &Ledger, id: Uuid) {
     for _ in 0..500 {
-        if ledger.store.job(id).await.unwrap().unwrap().ended {
+        if job(ledger, id).await.status.state != ExportState::Running {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -506,5 +513,7 @@ async fn a_damaged_event_fails_the_export_and_is_named() {
         assert!(problem.starts_with("event 5 of trial DEMO-1 is damaged"), "{problem}");
         let folder = damaged.ledger.folder.path().join("exports");
         assert_eq!(std::fs::read_dir(folder).unwrap().count(), 0, "what was begun is left");
+        let key = damaged.ledger.vault.key_of(&Scope::File(trial(DEMO), id)).await;
+        assert!(matches!(key, Err(VaultError::Destroyed(_))), "{key:?}");
     }
 }

@@ -6,13 +6,13 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use trialseal_seal::dataset::{ExportSigner, MANIFEST, Manifest};
 use trialseal_seal::hash::Hash;
-use trialseal_vault::DataKey;
-use uuid::Uuid;
 use zip::write::{SimpleFileOptions, StreamWriter};
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
+use super::Plan;
 use crate::error::ExportError;
 use crate::file::{ExportFile, Written};
+use crate::recall::Standing;
 
 /// The level of deflate. Another one gives other bytes for the same dataset.
 const DEFLATE_LEVEL: i64 = 6;
@@ -22,12 +22,13 @@ pub(super) struct Archive {
     zip: ZipWriter<StreamWriter<ExportFile>>,
     current: Option<(String, Sha256)>,
     files: Vec<(String, Hash)>,
+    standing: Standing,
 }
 
 impl Archive {
-    pub(super) fn create(folder: &Path, export: Uuid, key: &DataKey) -> io::Result<Self> {
-        let zip = ZipWriter::new_stream(ExportFile::create(folder, export, key)?);
-        Ok(Self { zip, current: None, files: Vec::new() })
+    pub(super) fn create(folder: &Path, plan: &Plan) -> io::Result<Self> {
+        let zip = ZipWriter::new_stream(ExportFile::create(folder, plan.export, &plan.key)?);
+        Ok(Self { zip, current: None, files: Vec::new(), standing: plan.standing.clone() })
     }
 
     /// Begins a file; what is written from now on is its content.
@@ -77,6 +78,9 @@ impl Archive {
 
 impl Write for Archive {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.standing.is_recalled() {
+            return Err(io::Error::other(ExportError::Recalled));
+        }
         let count = self.zip.write(bytes)?;
         if let Some((_, hash)) = &mut self.current {
             hash.update(&bytes[..count]);

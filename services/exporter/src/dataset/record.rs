@@ -6,7 +6,6 @@ use std::ops::Range;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use trialseal_record::event::{Event, UnreadableEvent};
-use trialseal_record::ids::TrialId;
 use trialseal_seal::canonical;
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::Sha3;
@@ -15,6 +14,7 @@ use trialseal_seal::tree::Frontier;
 use trialseal_store::body::{self, Body};
 use trialseal_store::{EventRow, StoreError};
 
+use super::Plan;
 use super::archive::Archive;
 use super::rights::Rights;
 use super::tables::Tables;
@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 pub(super) struct Reader<'a> {
     pub(super) parts: &'a ExporterParts,
     pub(super) handle: &'a Handle,
-    pub(super) trial: &'a TrialId,
+    pub(super) plan: &'a Plan,
     pub(super) head: &'a Head,
 }
 
@@ -40,7 +40,7 @@ impl Reader<'_> {
 
     /// The events that are recorded by now and not under the head.
     pub(super) fn since_then(&self) -> Result<Range<u64>, ExportError> {
-        let size = self.handle.block_on(self.parts.events.trial_size(self.trial))?;
+        let size = self.handle.block_on(self.parts.events.trial_size(&self.plan.trial))?;
         Ok(self.head.size..size.unwrap_or_default())
     }
 
@@ -53,17 +53,21 @@ impl Reader<'_> {
         let mut next = events.start;
         while next < events.end {
             let limit = u32::try_from(events.end - next).unwrap_or(PAGE).min(PAGE);
-            let rows = self.handle.block_on(self.parts.events.of_trial(self.trial, next, limit))?;
+            let rows = self.handle.block_on(self.parts.events.of_trial(&self.plan.trial, next, limit))?;
             if rows.is_empty() {
                 return Err(self.missing(next));
             }
             for row in rows {
+                if self.plan.standing.is_recalled() {
+                    return Err(ExportError::Recalled);
+                }
                 if row.trialseq != next {
                     return Err(self.missing(next));
                 }
                 let header = row.checked_header()?;
                 if header.leaf() != row.leaf {
-                    let (trial, what) = (self.trial.clone(), "its header is not in canonical form".into());
+                    let (trial, what) =
+                        (self.plan.trial.clone(), "its header is not in canonical form".into());
                     return Err(StoreError::DamagedEvent { trial, trialseq: next, what }.into());
                 }
                 take(&row, &header)?;
@@ -75,7 +79,7 @@ impl Reader<'_> {
 
     fn missing(&self, trialseq: u64) -> ExportError {
         let what = "it is missing".into();
-        StoreError::DamagedEvent { trial: self.trial.clone(), trialseq, what }.into()
+        StoreError::DamagedEvent { trial: self.plan.trial.clone(), trialseq, what }.into()
     }
 
     /// Opens the body of an event and checks that it is what was sealed.
@@ -124,7 +128,7 @@ pub(super) fn write(
     if tree.root() == reader.head.root {
         return Ok(withheld);
     }
-    let what = format!("the events of trial {} do not give the root under the seal", reader.trial);
+    let what = format!("the events of trial {} do not give the root under the seal", reader.plan.trial);
     Err(StoreError::Damaged(what).into())
 }
 

@@ -20,12 +20,9 @@ use uuid::Uuid;
 use crate::error::ExportError;
 use crate::file::{self, Reading};
 use crate::job::store_problem;
+use crate::recall::Standing;
 use crate::status::{Job, Shown};
-use crate::{ExportState, Exporter};
-
-/// Bytes that are decrypted and sent at once, and how many such pieces wait for a slow reader.
-const PIECE_BYTES: usize = 64 << 10;
-const WAITING_PIECES: usize = 4;
+use crate::{ExportState, Exporter, PIECE_BYTES, WAITING_PIECES};
 
 /// How long a reader may leave a piece before the download ends: others wait for its place.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -69,9 +66,10 @@ pub(crate) async fn download(
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let place = Arc::clone(&exporter.downloading).try_acquire_owned().map_err(|_| full())?;
+    let standing = exporter.recalls.standing(&job.status.trial);
     let reading = open(&exporter, &job).await?;
     exporter.record_taking(&reader, &job).await?;
-    let pieces = pieces(reading, job.status.id, place, PATIENCE);
+    let pieces = pieces(reading, job.status.id, place, standing, PATIENCE);
     let name = format!("attachment; filename=\"{}-seal-{}.zip\"", job.status.trial, job.status.seal);
     let body = SizedStream::new(
         bytes,
@@ -139,11 +137,13 @@ async fn open(exporter: &Exporter, job: &Job) -> Result<Reading, Problem> {
 }
 
 /// Decrypts the file piece by piece, no faster than it is taken. A thread is busy with it for the length of a piece only,
-/// so readers who take their time keep none from others; who takes nothing for `patience` loses the place.
+/// so readers who take their time keep none from others; who takes nothing for `patience` loses the place. A recall ends it,
+/// and the key is dropped at once; of what is decrypted by then the reader may get what waits.
 fn pieces(
     mut reading: Reading,
     export: Uuid,
     place: OwnedSemaphorePermit,
+    mut standing: Standing,
     patience: Duration,
 ) -> mpsc::Receiver<io::Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
@@ -161,7 +161,11 @@ fn pieces(
                 return;
             }
             // The reader of the answer may have left, or sleep.
-            let sent = tokio::time::timeout(patience, sender.send(piece)).await;
+            let sent = tokio::select! {
+                biased;
+                () = standing.recalled() => return,
+                sent = tokio::time::timeout(patience, sender.send(piece)) => sent,
+            };
             if is_last || !matches!(sent, Ok(Ok(()))) {
                 return;
             }
@@ -187,6 +191,7 @@ mod tests {
 
     use super::*;
     use crate::file::ExportFile;
+    use crate::recall::Recalls;
     use crate::testing::{Ledger, trial};
 
     const EXPORT: Uuid = Uuid::from_u128(1);
@@ -194,7 +199,7 @@ mod tests {
 
     async fn reading(folder: &std::path::Path) -> Reading {
         let ledger = Ledger::new().await;
-        let key = ledger.vault.key_of(&Scope::Trial(trial("DEMO-1"))).await.unwrap();
+        let key = ledger.vault.key_of(&Scope::File(trial("DEMO-1"), EXPORT)).await.unwrap();
         let mut file = ExportFile::create(folder, EXPORT, &key).unwrap();
         file.write_all(&vec![7; BYTES]).unwrap();
         file.finish(folder, EXPORT, 0).unwrap();
@@ -206,7 +211,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
-        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, Duration::from_millis(20));
+        let (recalls, patience) = (Recalls::default(), Duration::from_millis(20));
+        let standing = recalls.standing(&trial("DEMO-1"));
+        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, standing, patience);
         drop(tokio::time::timeout(Duration::from_secs(10), places.acquire()).await.unwrap().unwrap());
         let mut taken = 0;
         while let Some(piece) = pieces.recv().await {
@@ -220,7 +227,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let places = Arc::new(Semaphore::new(1));
         let place = Arc::clone(&places).try_acquire_owned().unwrap();
-        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, Duration::from_secs(10));
+        let (recalls, patience) = (Recalls::default(), Duration::from_secs(10));
+        let standing = recalls.standing(&trial("DEMO-1"));
+        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, standing, patience);
         let mut taken = 0;
         while let Some(piece) = pieces.recv().await {
             taken += piece.unwrap().len();
@@ -228,5 +237,27 @@ mod tests {
         }
         assert_eq!(taken, BYTES);
         drop(tokio::time::timeout(Duration::from_secs(10), places.acquire()).await.unwrap().unwrap());
+    }
+
+    #[actix_web::test]
+    async fn a_recall_ends_what_is_being_fetched() {
+        let folder = tempfile::tempdir().unwrap();
+        let places = Arc::new(Semaphore::new(1));
+        let place = Arc::clone(&places).try_acquire_owned().unwrap();
+        let recalls = Recalls::default();
+        let standing = recalls.standing(&trial("DEMO-1"));
+        let patience = Duration::from_mins(5);
+        let mut pieces = pieces(reading(folder.path()).await, EXPORT, place, standing, patience);
+        let first = pieces.recv().await.unwrap().unwrap();
+        drop(recalls.recall(&trial("OTHER-1")).await);
+        assert_eq!(places.available_permits(), 0);
+        drop(recalls.recall(&trial("DEMO-1")).await);
+        // The reader goes on taking nothing: the key must not wait for that.
+        drop(tokio::time::timeout(Duration::from_secs(10), places.acquire()).await.unwrap().unwrap());
+        let mut taken = first.len();
+        while let Some(piece) = pieces.recv().await {
+            taken += piece.unwrap().len();
+        }
+        assert!(taken <= (WAITING_PIECES + 1) * PIECE_BYTES, "{taken}");
     }
 }

@@ -28,6 +28,8 @@ async fn a_file_is_removed_after_its_time_and_the_status_says_so() {
     assert_eq!(gone.problem(), (404, "not-found".into()));
     assert!(gone.json()["hint"].as_str().unwrap().starts_with("Export again"), "{}", gone.text());
     assert_eq!(files_of(&ledger).len(), 2);
+    let old = job(&ledger, old["id"].as_str().unwrap().parse().unwrap()).await;
+    assert!(ledger.vault.key(old.key.unwrap()).await.unwrap().is_none(), "a copy of the file can be read");
     for kept in [young, new] {
         zip_of(&ledger, Role::Monitor, &kept).await;
     }
@@ -49,13 +51,28 @@ async fn a_start_removes_old_files_and_leftovers() {
 }
 
 #[actix_web::test]
+async fn a_file_that_is_elsewhere_loses_its_key_in_time() {
+    let ledger = ledger().await;
+    let status = export(&ledger, Role::Monitor, "").await;
+    let id: Uuid = status["id"].as_str().unwrap().parse().unwrap();
+    let key = job(&ledger, id).await.key.unwrap();
+    std::fs::remove_file(crate::file::path(&ledger.folder.path().join("exports"), id)).unwrap();
+    for (hours, is_left) in [(23, true), (2, false)] {
+        ledger.clock.advance(hours * HOUR);
+        assert_eq!(ledger.exporter().resume_exports().await.unwrap(), 0);
+        assert_eq!(ledger.vault.key(key).await.unwrap().is_some(), is_left);
+    }
+    assert!(ledger.store.job(id).await.unwrap().unwrap().ended);
+}
+
+#[actix_web::test]
 async fn downloads_that_stall_leave_the_others_a_busy_answer_and_free_threads() {
     let ledger = ledger().await;
     let status = export(&ledger, Role::Monitor, "").await;
     let id: Uuid = status["id"].as_str().unwrap().parse().unwrap();
     // More than the pieces that wait for a reader.
     let folder = ledger.folder.path().join("exports");
-    let key = ledger.vault.key_of(&Scope::Trial(trial(DEMO))).await.unwrap();
+    let key = ledger.vault.key_of(&Scope::File(trial(DEMO), id)).await.unwrap();
     let mut file = ExportFile::create(&folder, id, &key).unwrap();
     std::io::Write::write_all(&mut file, &vec![7; 1 << 20]).unwrap();
     file.finish(&folder, id, crate::testing::START).unwrap();
