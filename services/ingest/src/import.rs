@@ -12,6 +12,7 @@ mod record;
 pub(crate) mod spool;
 mod status;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +24,7 @@ use trialseal_vault::{DataKey, VaultError};
 
 use crate::{Ingest, refusal};
 use check::{Checked, Plan};
+use spool::SpoolFile;
 use status::Job;
 
 pub(crate) use receive::Upload;
@@ -41,9 +43,16 @@ pub enum ResumeError {
     /// The store does not say which imports are open.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The spool folder cannot be read.
-    #[error("the spool folder cannot be read: {0}")]
-    Spool(#[from] std::io::Error),
+    /// What a former process left in the spool folder cannot be cleared away.
+    #[error("the spool folder cannot be cleared of what was left there: {0}")]
+    Spool(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A received file and its key.
+#[derive(Clone)]
+struct Spooled {
+    file: SpoolFile,
+    key: Arc<DataKey>,
 }
 
 /// What came of work on another thread. Where the runtime ends before it was begun, nothing does, and this task ends with it:
@@ -62,7 +71,6 @@ impl Ingest {
     /// [`ResumeError`]; nothing was resumed then.
     pub async fn resume_imports(self: &Arc<Self>) -> Result<usize, ResumeError> {
         let rows = self.jobs.open_jobs(KIND).await?;
-        self.spool.recover(&rows.iter().map(|row| ImportId(row.id)).collect())?;
         let mut jobs = Vec::new();
         for row in &rows {
             match Job::read(row) {
@@ -72,9 +80,13 @@ impl Ingest {
                 }
             }
         }
+        // Of a job that cannot be read nobody knows which file is its.
+        let files: HashSet<_> = jobs.iter().filter_map(Job::spooled).collect();
+        let is_wanted = |file: &SpoolFile| jobs.len() < rows.len() || files.contains(file);
+        self.spool.recover(is_wanted).await.map_err(|error| ResumeError::Spool(error.into()))?;
         // Without its file an import cannot go on: another process may have it.
         jobs.retain(|job| {
-            let here = self.spool.has(job.import);
+            let here = job.spooled().is_none_or(|file| self.spool.has(&file));
             if !here {
                 tracing::error!(import = %job.import, "the file of an open import is not in this spool");
             }
@@ -118,22 +130,24 @@ impl Ingest {
 
     async fn work(&self, job: &mut Job) -> Result<(), record::Failed> {
         job.status.begin();
-        let key = self.patient_spool_key(job).await?;
-        let Some(plan) = self.check(job, &key).await? else { return Ok(()) };
+        let spooled = self.spooled(job).await?;
+        let Some(plan) = self.check(job, &spooled).await? else { return Ok(()) };
         // Until now nothing is recorded of the file, and from here on all of it will be.
         job.status.state = ImportState::Recording;
         self.save(job).await;
-        record::record(self, job, plan, &key).await?;
+        record::record(self, job, plan, &spooled).await?;
         job.status.state = ImportState::Done;
         Ok(())
     }
 
-    /// The key of the spooled file, however long the database takes to come back.
-    async fn patient_spool_key(&self, job: &Job) -> Result<Arc<DataKey>, record::Failed> {
+    /// The received file and its key, however long that takes to come.
+    async fn spooled(&self, job: &Job) -> Result<Spooled, record::Failed> {
+        let file = job.spooled();
+        let file = file.ok_or_else(|| record::Failed::new("a former version received its file"))?;
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.spool_key(&job.trial).await {
-                Ok(key) => return Ok(key),
+            match self.spool.key(&file).await {
+                Ok(key) => return Ok(Spooled { file, key }),
                 Err(error @ (VaultError::Store(_) | VaultError::Management(_))) => {
                     tracing::warn!(import = %job.import, %error, "an import waits");
                 }
@@ -145,9 +159,9 @@ impl Ingest {
     }
 
     /// Reads the whole file once; `None` where it cannot be taken, which the job then says.
-    async fn check(&self, job: &mut Job, key: &Arc<DataKey>) -> Result<Option<Plan>, record::Failed> {
-        let (folder, import, key) = (self.spool.clone(), job.import, Arc::clone(key));
-        let checked = tokio::task::spawn_blocking(move || check::check(|| folder.open(import, &key)));
+    async fn check(&self, job: &mut Job, spooled: &Spooled) -> Result<Option<Plan>, record::Failed> {
+        let (folder, import, Spooled { file, key }) = (self.spool.clone(), job.import, spooled.clone());
+        let checked = tokio::task::spawn_blocking(move || check::check(|| folder.open(import, &file, &key)));
         match outcome(checked).await?.map_err(record::Failed::new)? {
             Checked::Sound(plan) => {
                 job.status.dataset = Some(plan.metadata.name.to_string());
@@ -173,8 +187,8 @@ impl Ingest {
         saved.is_ok()
     }
 
-    /// Ends an import. A crash before the job is saved makes the next start find out anew that all is done; the file
-    /// goes last.
+    /// Ends an import. A crash before the job is saved makes the next start find out anew that all is done; key and
+    /// file go last.
     async fn end(&self, mut job: Job) {
         job.ended = true;
         let mut pause = FIRST_PAUSE;
@@ -182,10 +196,15 @@ impl Ingest {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        let (spool, import) = (self.spool.clone(), job.import);
-        let removed = tokio::task::spawn_blocking(move || spool.remove(import)).await;
-        if let Err(error) = removed.unwrap_or_else(|error| Err(error.into())) {
-            tracing::warn!(import = %job.import, %error, "the file of an import could not be removed");
+        if let Some(file) = job.spooled() {
+            while let Err(error) = self.spool.end(&file).await {
+                tracing::warn!(import = %job.import, %error, "the file of an import could not be destroyed");
+                if !error.is_passing() {
+                    break;
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
         }
         tracing::info!(import = %job.import, state = ?job.status.state, rows = job.status.rows, "an import ended");
     }

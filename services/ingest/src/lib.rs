@@ -101,7 +101,7 @@ impl Ingest {
         let IngestParts { writer, events, appends, jobs, vault, clock, ids, progress, spool, limits } = parts;
         Self {
             states: States::new(Arc::clone(&events), Arc::clone(&vault)),
-            spool: Spool::new(spool, limits.imports),
+            spool: Spool::new(spool, limits.imports, Arc::clone(&vault), Handle::current()),
             import_places: Arc::new(Semaphore::new(limits.imports.jobs)),
             locks: Locks::default(),
             runtime: Handle::current(),

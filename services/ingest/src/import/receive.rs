@@ -6,13 +6,12 @@ use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
 use futures_util::Stream;
 use trialseal_access::{Permission, Principal};
-use trialseal_record::ids::{ImportId, Scope, StreamId, TrialId};
+use trialseal_record::ids::{ImportId, StreamId, TrialId};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::hash::Hash;
-use trialseal_vault::{DataKey, VaultError};
 use uuid::Builder;
 
-use super::spool::{ReceiveError, Received};
+use super::spool::{ReceiveError, Received, SpoolFile};
 use super::status::{ImportStatus, Job, Sender};
 use crate::{Ingest, refusal};
 
@@ -43,9 +42,8 @@ impl Ingest {
         }
         let command = self.command_id(principal, trial, key);
         let import = import_of(&command);
-        let data_key = self.spool_key(trial).await.map_err(|error| refusal::of_vault(&error))?;
-        let received =
-            self.spool.receive(import, self.random_uuid(), data_key, file).await.map_err(of_receive)?;
+        let spooled = SpoolFile { trial: trial.clone(), id: self.random_uuid() };
+        let received = self.spool.receive(import, spooled.clone(), file).await.map_err(of_receive)?;
         let digest = self.vault.digest(&[ROUTE, trial.as_str().as_bytes(), received.sha256.as_bytes()]);
         // Two uploads under one key take turns from here on.
         let _held = self.locks.hold(trial, StreamId::import(import)).await;
@@ -63,20 +61,33 @@ impl Ingest {
             digest: Hash::from_bytes(digest),
         };
         let status = ImportStatus::received(import, trial.clone(), received.sha256);
-        let job = Job { import, trial, ended: false, status, sender };
-        self.accept(&job, received).await?;
+        let file = Some(spooled.id);
+        let job = Job { import, trial, ended: false, file, status, sender };
+        self.accept(&job, &spooled, received).await?;
         let status = job.status.clone();
         self.start(job);
         Ok((status, false))
     }
 
-    /// Makes file and job durable, in this order: a file without a job is removed at the next start.
-    async fn accept(&self, job: &Job, received: Received) -> Result<(), Problem> {
-        let (spool, import) = (self.spool.clone(), job.import);
-        let keeping = tokio::task::spawn_blocking(move || spool.keep(import, received)).await;
-        keeping.unwrap_or_else(|error| Err(error.into())).map_err(|error| Problem::internal(&error))?;
+    /// Makes file and job durable, in this order: a file without a job is destroyed, at the next start at the latest.
+    async fn accept(&self, job: &Job, file: &SpoolFile, received: Received) -> Result<(), Problem> {
         let row = job.row().map_err(|error| Problem::internal(&error))?;
-        self.jobs.put_job(&row).await.map_err(|error| refusal::of_store(&error))
+        let spool = self.spool.clone();
+        let keeping = tokio::task::spawn_blocking(move || spool.keep(received)).await;
+        keeping.unwrap_or_else(|error| Err(error.into())).map_err(|error| Problem::internal(&error))?;
+        let Err(error) = self.jobs.put_job(&row).await else { return Ok(()) };
+        match self.jobs.job(row.id).await {
+            // The answer was lost, and the job was not.
+            Ok(Some(_)) => return Ok(()),
+            Ok(None) => {
+                if let Err(error) = self.spool.end(file).await {
+                    tracing::warn!(import = %job.import, %error, "the file of an import could not be destroyed");
+                }
+            }
+            // Nobody can tell by now, and the next start can.
+            Err(_) => {}
+        }
+        Err(refusal::of_store(&error))
     }
 
     /// How the import stands that this command began before, if it did.
@@ -94,11 +105,6 @@ impl Ingest {
         let job = Job::read(&row).map_err(|error| Problem::internal(&error))?;
         if job.sender.digest.as_bytes() == digest { Ok(Some(job.status)) } else { Err(refusal::key_reused()) }
     }
-
-    /// The key under which the trial's files are spooled.
-    pub(super) async fn spool_key(&self, trial: &TrialId) -> Result<Arc<DataKey>, VaultError> {
-        self.vault.key_of(&Scope::Trial(trial.clone())).await
-    }
 }
 
 /// An import's id follows from its command's, which is keyed and so tells nothing; thus one command is one import.
@@ -114,6 +120,7 @@ fn of_receive(error: ReceiveError) -> Problem {
         ReceiveError::TooLarge(_) => Problem::new(ProblemKind::PayloadTooLarge, sentence),
         ReceiveError::Full => Problem::new(ProblemKind::Busy, sentence).with_retry_after_seconds(60),
         ReceiveError::Interrupted => Problem::new(ProblemKind::Malformed, sentence),
+        ReceiveError::Key(error) => refusal::of_vault(&error),
         ReceiveError::Disk(error) => Problem::internal(&error),
     }
 }

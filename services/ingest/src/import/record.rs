@@ -17,11 +17,10 @@ use trialseal_record::ids::StreamId;
 use trialseal_record::{Command, Event, Sha256Hex};
 use trialseal_store::draft::{PrepareError, Stamp};
 use trialseal_store::{Append, AppendError, CommandRow, NewEvent};
-use trialseal_vault::DataKey;
 
 use super::check::Plan;
 use super::status::{Exceptions, Job};
-use super::{FIRST_PAUSE, LONGEST_PAUSE, outcome};
+use super::{FIRST_PAUSE, LONGEST_PAUSE, Spooled, outcome};
 use crate::Ingest;
 use crate::prepare::{prepare, stamp};
 use rows::Rows;
@@ -90,11 +89,16 @@ struct Recorder<'a> {
 }
 
 /// Records the file of `job`, whatever of it is recorded already.
-pub(super) async fn record(ingest: &Ingest, job: &mut Job, plan: Plan, key: &DataKey) -> Result<(), Failed> {
+pub(super) async fn record(
+    ingest: &Ingest,
+    job: &mut Job,
+    plan: Plan,
+    spooled: &Spooled,
+) -> Result<(), Failed> {
     let principal = job.sender.principal(&job.trial);
     let sha256: Sha256Hex = job.status.sha256.to_string().parse().map_err(Failed::new)?;
     let start = StartImport { dataset: plan.metadata, file_sha256: sha256 };
-    let file = ingest.spool.open(job.import, key).map_err(Failed::new)?;
+    let file = ingest.spool.open(job.import, &spooled.file, &spooled.key).map_err(Failed::new)?;
     (job.status.rows_recorded, job.status.events, job.status.exceptions) = (0, 0, Exceptions::default());
     let recorder = Recorder {
         ingest,

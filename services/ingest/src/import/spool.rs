@@ -1,6 +1,9 @@
-//! Received files on disk: encrypted under the trial's key from the first byte, and gone when their import has ended.
+//! Received files on disk: each is encrypted under a key of its own from the first byte, and both are gone when its import
+//! has ended.
+//!
+//! The key goes before the file. From then on neither the file nor any copy of it can be read, and a file that a crash
+//! leaves says by its name whose key the next start has to destroy.
 
-use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -13,12 +16,13 @@ use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc};
-use trialseal_record::ids::ImportId;
+use trialseal_record::ids::{ImportId, Scope, TrialId};
 use trialseal_runtime::settings::ImportLimits;
 use trialseal_seal::hash::Hash;
-use trialseal_vault::DataKey;
 use trialseal_vault::file::{SealedReader, SealedWriter, plain_bytes};
+use trialseal_vault::{DataKey, Vault, VaultError};
 use uuid::Uuid;
 
 /// Network chunks that may wait for the disk: bounds what an upload holds in memory.
@@ -39,9 +43,33 @@ const WHOLE: &str = "sealed";
 pub(crate) struct Spool {
     folder: PathBuf,
     limits: ImportLimits,
+    vault: Arc<Vault>,
+    runtime: Handle,
     /// Plain bytes of all files in the folder.
     used_bytes: Arc<AtomicU64>,
     uploads: Arc<Semaphore>,
+}
+
+/// A file of the spool, which its name and its key are called after. Each upload is one, also of the same file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct SpoolFile {
+    pub(crate) trial: TrialId,
+    pub(crate) id: Uuid,
+}
+
+impl SpoolFile {
+    fn scope(&self) -> Scope {
+        Scope::File(self.trial.clone(), self.id)
+    }
+
+    fn name(&self, ending: &str) -> String {
+        format!("{}.{}.{ending}", self.trial, self.id)
+    }
+
+    fn of(path: &Path) -> Option<Self> {
+        let (trial, id) = path.file_stem()?.to_str()?.rsplit_once('.')?;
+        Some(Self { trial: trial.parse().ok()?, id: id.parse().ok()? })
+    }
 }
 
 /// Why a file was not received.
@@ -56,12 +84,33 @@ pub(crate) enum ReceiveError {
     /// The sender broke off.
     #[error("the file did not arrive whole")]
     Interrupted,
+    /// It got no key.
+    #[error("the file got no key: {0}")]
+    Key(#[from] VaultError),
     /// The disk refused.
     #[error("the file cannot be spooled: {0}")]
     Disk(#[from] io::Error),
 }
 
-/// A file that was received whole and has no import yet; dropped, it is removed.
+/// Why a file could not be destroyed. The next start tries again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DestroyError {
+    /// Its key could not.
+    #[error(transparent)]
+    Key(#[from] VaultError),
+    /// The disk refused; the file cannot be read any more.
+    #[error("a file of the spool cannot be removed: {0}")]
+    Disk(#[from] io::Error),
+}
+
+impl DestroyError {
+    /// Whether the same may succeed a little later.
+    pub(crate) fn is_passing(&self) -> bool {
+        matches!(self, Self::Key(VaultError::Store(_) | VaultError::Management(_)))
+    }
+}
+
+/// A file that was received whole and has no import yet; dropped, it is destroyed.
 #[derive(Debug)]
 pub(crate) struct Received {
     /// SHA-256 of the file as received.
@@ -72,45 +121,52 @@ pub(crate) struct Received {
 /// A file that is not kept yet.
 #[derive(Debug)]
 struct Part {
-    path: PathBuf,
+    spool: Spool,
+    file: SpoolFile,
     bytes: u64,
-    used_bytes: Arc<AtomicU64>,
     kept: bool,
 }
 
 impl Drop for Part {
     fn drop(&mut self) {
-        if !self.kept {
-            self.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
-            // One that stays is removed at the next start.
-            let _ = fs::remove_file(&self.path);
+        if self.kept {
+            return;
         }
+        self.spool.used_bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        let (spool, file) = (self.spool.clone(), self.file.clone());
+        // The sender may have left, and whoever waited for the file with it.
+        self.spool.runtime.spawn(async move {
+            if let Err(error) = spool.destroy(&file, PART).await {
+                tracing::warn!(file = %file.id, %error, "a file that was not received whole could not be destroyed");
+            }
+        });
     }
 }
 
 impl Spool {
-    pub(crate) fn new(folder: PathBuf, limits: ImportLimits) -> Self {
-        Self { folder, limits, used_bytes: Arc::default(), uploads: Arc::new(Semaphore::new(UPLOADS)) }
+    /// The spool in a folder; what is left over is cleared away in `runtime`.
+    pub(crate) fn new(folder: PathBuf, limits: ImportLimits, vault: Arc<Vault>, runtime: Handle) -> Self {
+        let uploads = Arc::new(Semaphore::new(UPLOADS));
+        Self { folder, limits, vault, runtime, used_bytes: Arc::default(), uploads }
     }
 
-    /// Receives the file of `import`. `attempt` tells this upload from others of the same import.
+    /// Receives the contents of a new file, for `import`.
     pub(crate) async fn receive(
         &self,
         import: ImportId,
-        attempt: Uuid,
-        key: Arc<DataKey>,
-        mut file: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+        file: SpoolFile,
+        mut contents: impl Stream<Item = Result<Bytes, PayloadError>> + Unpin,
     ) -> Result<Received, ReceiveError> {
         let _place = self.uploads.try_acquire().map_err(|_| ReceiveError::Full)?;
-        let path = self.folder.join(format!("{attempt}.{PART}"));
-        // Made here, and not where it is written: who gives up before that would remove it before it is there.
-        let sink = create(&path)?;
-        let mut part = Part { path, bytes: 0, used_bytes: Arc::clone(&self.used_bytes), kept: false };
+        // Before its key, so that no key is ever without a file that names it.
+        let sink = create(&self.path(&file, PART))?;
+        let mut part = Part { spool: self.clone(), file, bytes: 0, kept: false };
+        let key = self.key(&part.file).await?;
         let (chunks, written) = mpsc::channel(CHUNKS_WAITING);
         let writing = tokio::task::spawn_blocking(move || write(sink, import, &key, written));
         loop {
             let next =
-                tokio::time::timeout(IDLE, file.next()).await.map_err(|_| ReceiveError::Interrupted)?;
+                tokio::time::timeout(IDLE, contents.next()).await.map_err(|_| ReceiveError::Interrupted)?;
             let Some(chunk) = next else { break };
             let chunk = chunk.map_err(|_| ReceiveError::Interrupted)?;
             part.bytes += chunk.len() as u64;
@@ -130,60 +186,81 @@ impl Spool {
         Ok(Received { sha256, part })
     }
 
-    /// Makes a received file the file of `import`. A crash before this leaves nothing that the next start keeps; after
-    /// it, the file waits for its job to be recorded.
-    pub(crate) fn keep(&self, import: ImportId, mut received: Received) -> io::Result<()> {
-        let path = self.path(import);
-        // One that was kept before, whose job could not be recorded.
-        let replaced = fs::metadata(&path).ok().and_then(|facts| plain_bytes(facts.len())).unwrap_or(0);
-        fs::rename(&received.part.path, path)?;
+    /// Keeps a received file for its import. A crash before this leaves nothing that the next start keeps; after it, the
+    /// file waits for its job to be recorded.
+    pub(crate) fn keep(&self, mut received: Received) -> io::Result<()> {
+        let file = &received.part.file;
+        fs::rename(self.path(file, PART), self.path(file, WHOLE))?;
         received.part.kept = true;
-        self.used_bytes.fetch_sub(replaced, Ordering::Relaxed);
         File::open(&self.folder)?.sync_all()
     }
 
-    /// Reads the file of `import` from its beginning.
-    pub(crate) fn open(&self, import: ImportId, key: &DataKey) -> io::Result<SealedReader<File>> {
-        SealedReader::new(File::open(self.path(import))?, key, &context(import))
+    /// The key of a file.
+    pub(crate) async fn key(&self, file: &SpoolFile) -> Result<Arc<DataKey>, VaultError> {
+        self.vault.key_of(&file.scope()).await
     }
 
-    /// Whether the file of `import` is here.
-    pub(crate) fn has(&self, import: ImportId) -> bool {
-        self.path(import).exists()
+    /// Reads a kept file, that of `import`, from its beginning.
+    pub(crate) fn open(
+        &self,
+        import: ImportId,
+        file: &SpoolFile,
+        key: &DataKey,
+    ) -> io::Result<SealedReader<File>> {
+        SealedReader::new(File::open(self.path(file, WHOLE))?, key, &context(import))
     }
 
-    /// Removes the file of `import`, whose work has ended.
-    pub(crate) fn remove(&self, import: ImportId) -> io::Result<()> {
-        let path = self.path(import);
-        let bytes = fs::metadata(&path).map(|facts| plain_bytes(facts.len()).unwrap_or(0))?;
-        fs::remove_file(path)?;
-        self.used_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    /// Whether a kept file is here.
+    pub(crate) fn has(&self, file: &SpoolFile) -> bool {
+        self.path(file, WHOLE).exists()
+    }
+
+    /// Destroys a kept file, whose import has ended or never began.
+    pub(crate) async fn end(&self, file: &SpoolFile) -> Result<(), DestroyError> {
+        let bytes = fs::metadata(self.path(file, WHOLE)).ok().and_then(|facts| plain_bytes(facts.len()));
+        self.destroy(file, WHOLE).await?;
+        self.used_bytes.fetch_sub(bytes.unwrap_or(0), Ordering::Relaxed);
         Ok(())
     }
 
-    /// At a start: removes what a crash left behind, and counts the files of the imports that go on.
-    pub(crate) fn recover(&self, open: &HashSet<ImportId>) -> io::Result<()> {
+    /// Destroys a file for good: its key, then the file.
+    async fn destroy(&self, file: &SpoolFile, ending: &str) -> Result<(), DestroyError> {
+        self.vault.destroy(&file.scope()).await?;
+        let path = self.path(file, ending);
+        let removed = tokio::task::spawn_blocking(move || fs::remove_file(path)).await;
+        Ok(removed.map_err(io::Error::other)??)
+    }
+
+    /// At a start: destroys what a crash left behind, and counts the files of the imports that go on.
+    pub(crate) async fn recover(&self, is_wanted: impl Fn(&SpoolFile) -> bool) -> Result<(), DestroyError> {
         let files = match fs::read_dir(&self.folder) {
             Ok(files) => files,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
-        let wanted: HashSet<PathBuf> = open.iter().map(|import| self.path(*import)).collect();
         let mut used = 0;
         for file in files {
-            let file = file?;
-            if wanted.contains(&file.path()) {
-                used += plain_bytes(file.metadata()?.len()).unwrap_or(0);
-            } else if file.path().extension().is_some_and(|ending| ending == PART || ending == WHOLE) {
-                fs::remove_file(file.path())?;
+            let path = file?.path();
+            let is_whole = path.extension().is_some_and(|ending| ending == WHOLE);
+            if !is_whole && path.extension().is_none_or(|ending| ending != PART) {
+                continue;
             }
+            let file = SpoolFile::of(&path);
+            if is_whole && file.as_ref().is_some_and(&is_wanted) {
+                used += plain_bytes(fs::metadata(path)?.len()).unwrap_or(0);
+                continue;
+            }
+            if let Some(file) = file {
+                self.vault.destroy(&file.scope()).await?;
+            }
+            fs::remove_file(path)?;
         }
         self.used_bytes.store(used, Ordering::Relaxed);
         Ok(())
     }
 
-    fn path(&self, import: ImportId) -> PathBuf {
-        self.folder.join(format!("{import}.{WHOLE}"))
+    fn path(&self, file: &SpoolFile, ending: &str) -> PathBuf {
+        self.folder.join(file.name(ending))
     }
 }
 

@@ -10,9 +10,11 @@ use trialseal_record::ids::{ImportId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::JobRow;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use super::KIND;
 use super::check::Refused;
+use super::spool::SpoolFile;
 
 /// So many rows are listed one by one, of those refused and of those with an exception; the totals count all.
 pub(super) const LISTED_ROWS: usize = 100;
@@ -179,6 +181,8 @@ pub(crate) struct Job {
     pub(crate) import: ImportId,
     pub(crate) trial: TrialId,
     pub(crate) ended: bool,
+    /// The received file; none where a former version received it.
+    pub(super) file: Option<Uuid>,
     pub(crate) status: ImportStatus,
     pub(super) sender: Sender,
 }
@@ -213,13 +217,20 @@ impl Sender {
 /// What the job's row holds besides its columns.
 #[derive(Serialize, Deserialize)]
 struct Detail {
+    #[serde(default)]
+    file: Option<Uuid>,
     status: ImportStatus,
     sender: Sender,
 }
 
 impl Job {
+    /// The received file.
+    pub(super) fn spooled(&self) -> Option<SpoolFile> {
+        self.file.map(|id| SpoolFile { trial: self.trial.clone(), id })
+    }
+
     pub(crate) fn row(&self) -> Result<JobRow, serde_json::Error> {
-        let detail = Detail { status: self.status.clone(), sender: self.sender.clone() };
+        let detail = Detail { file: self.file, status: self.status.clone(), sender: self.sender.clone() };
         Ok(JobRow {
             id: self.import.0,
             kind: KIND.to_owned(),
@@ -231,7 +242,14 @@ impl Job {
     }
 
     pub(crate) fn read(row: &JobRow) -> Result<Self, serde_json::Error> {
-        let Detail { status, sender } = serde_json::from_slice(&row.detail)?;
-        Ok(Self { import: ImportId(row.id), trial: row.trial.clone(), ended: row.ended, status, sender })
+        let Detail { file, status, sender } = serde_json::from_slice(&row.detail)?;
+        Ok(Self {
+            import: ImportId(row.id),
+            trial: row.trial.clone(),
+            ended: row.ended,
+            file,
+            status,
+            sender,
+        })
     }
 }

@@ -16,14 +16,14 @@ use trialseal_store::{AppendTx, Appends, CommandId, CommandRow, Result};
 
 use crate::support::*;
 
-const IMPORTS: &str = "/v1/trials/DEMO-1/imports";
+pub(crate) const IMPORTS: &str = "/v1/trials/DEMO-1/imports";
 
 fn column(name: &str, data_type: &str) -> Value {
     json!({"itemOID": format!("IT.LB.{name}"), "name": name, "label": name, "dataType": data_type})
 }
 
 /// A file of the dataset LB; each row is given as JSON text.
-fn file(rows: &[String]) -> String {
+pub(crate) fn file(rows: &[String]) -> String {
     file_of(rows, rows.len(), "columns first")
 }
 
@@ -52,7 +52,7 @@ fn row(subject: &str, sequence: usize, value: &str) -> String {
     format!(r#"["{subject}", "01", {sequence}, {value}, "2026-03-01T10:00", true, "1.50"]"#)
 }
 
-fn rows(count: usize) -> Vec<String> {
+pub(crate) fn rows(count: usize) -> Vec<String> {
     (0..count).map(|n| row(&format!("S-{:03}", n % 7), n, &format!("{n}.0"))).collect()
 }
 
@@ -122,7 +122,7 @@ async fn every_row_becomes_an_event_with_its_digits() {
         let Event::ImportCompleted(completed) = &events[events.len() - 1].1 else { panic!() };
         assert_eq!((completed.rows, completed.exceptions), (8, 8));
     }
-    assert_eq!(world.spooled(), 0);
+    world.nothing_is_spooled().await;
 }
 
 #[actix_web::test]
@@ -211,7 +211,7 @@ async fn one_bad_row_keeps_the_whole_file_out() {
     assert!(listed[1]["message"].as_str().unwrap().contains("LBSTRESN"));
     assert!(!status.to_string().contains("Jane"));
     assert_eq!(world.events().await.len(), before);
-    assert_eq!(world.spooled(), 0);
+    world.nothing_is_spooled().await;
 }
 
 #[actix_web::test]
@@ -274,7 +274,7 @@ async fn a_file_sent_again_is_one_import() {
     assert_eq!(world.events().await.len(), count);
     // Under another key it is another import, and adds what it says a second time.
     assert_eq!(world.import("k2", file(&rows(10))).await["state"], "done");
-    assert_eq!(world.spooled(), 0);
+    world.nothing_is_spooled().await;
 }
 
 #[actix_web::test]
@@ -305,7 +305,7 @@ async fn an_upload_beyond_the_limit_leaves_nothing_behind() {
     let large = vec![b' '; usize::try_from(limits().imports.file_bytes).unwrap() + 1];
     let answer = world.post_text(Sponsor, IMPORTS, "k", large).await;
     assert_eq!((answer.status, answer.problem()), (413, "payload-too-large"));
-    assert_eq!(world.spooled(), 0);
+    world.nothing_is_spooled().await;
     assert_eq!(world.import("k", file(&rows(1))).await["state"], "done");
 }
 
@@ -355,7 +355,7 @@ async fn an_import_is_carried_to_its_end_by_the_next_process() {
         first.shutdown_background();
         drop(dying);
         assert_eq!(imported(&world).await.0.len(), recorded);
-        assert_eq!(world.spooled(), 1);
+        assert_eq!(world.spooled().len(), 1);
 
         let next = world.beside();
         std::fs::write(world.folder.path().join("spool/left-behind.part"), b"x").unwrap();
@@ -371,14 +371,14 @@ async fn an_import_is_carried_to_its_end_by_the_next_process() {
         let sent_again = next.post_text(Sponsor, IMPORTS, "k", file(&rows(ROWS))).await;
         assert!(sent_again.replayed);
         assert_eq!(next.ingest.resume_imports().await.unwrap(), 0);
-        assert_eq!(world.spooled(), 0);
+        world.nothing_is_spooled().await;
     }
 }
 
 /// A database that begins as many transactions as it has been allowed.
-struct Gated {
-    store: Arc<MemoryStore>,
-    allowed: Semaphore,
+pub(crate) struct Gated {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) allowed: Semaphore,
 }
 
 #[async_trait]
@@ -408,14 +408,14 @@ async fn an_import_that_breaks_off_keeps_its_file_and_goes_on_at_the_next_start(
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let spool = std::fs::read_dir(world.folder.path().join("spool")).unwrap().next().unwrap().unwrap().path();
+    let spool = world.spooled().remove(0);
     let whole = std::fs::read(&spool).unwrap();
     std::fs::OpenOptions::new().write(true).open(&spool).unwrap().set_len(whole.len() as u64 - 100).unwrap();
     appends.allowed.add_permits(1_000);
     let status = broken.ended(&location).await;
     assert_eq!(status["state"], "failed", "{status}");
     assert!(status["problem"].as_str().unwrap().contains("goes on"), "{status}");
-    assert_eq!(world.spooled(), 1);
+    assert_eq!(world.spooled().len(), 1);
     let (taken, _) = imported(&world).await;
     assert!(!taken.is_empty() && taken.len() < ROWS, "{}", taken.len());
 
@@ -434,7 +434,7 @@ async fn an_import_that_breaks_off_keeps_its_file_and_goes_on_at_the_next_start(
     assert_eq!((&status["state"], &status["rowsRecorded"]), (&json!("done"), &json!(ROWS)), "{status}");
     assert_eq!(status.get("problem"), None);
     assert_eq!(imported(&world).await.0.len(), ROWS);
-    assert_eq!(world.spooled(), 0);
+    world.nothing_is_spooled().await;
 }
 
 #[actix_web::test]

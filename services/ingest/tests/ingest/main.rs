@@ -5,4 +5,6 @@ mod commands;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod spool;
+#[cfg(test)]
 mod support;

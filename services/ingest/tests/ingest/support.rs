@@ -1,6 +1,6 @@
 //! A ledger in memory with the routes of ingest over it, and a way to send requests to them.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -260,13 +260,22 @@ impl World {
         self.ended(&answer.location.unwrap()).await
     }
 
-    pub(crate) fn spooled(&self) -> usize {
-        files(&self.folder.path().join("spool"))
+    /// The files that are in the spool.
+    pub(crate) fn spooled(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.folder.path().join("spool"));
+        files.map_or_else(|_| Vec::new(), |files| files.map(|file| file.unwrap().path()).collect())
     }
-}
 
-fn files(folder: &Path) -> usize {
-    std::fs::read_dir(folder).map_or(0, Iterator::count)
+    /// Waits until the spool is empty.
+    pub(crate) async fn nothing_is_spooled(&self) {
+        for _ in 0..500 {
+            if self.spooled().is_empty() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("left in the spool: {:?}", self.spooled());
+    }
 }
 
 pub(crate) fn trial(id: &str) -> Value {
