@@ -28,6 +28,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials/{trial}/participants/{id}/timeline", READS_DATA),
     ("GET", "/v1/trials/{trial}/participants/{id}/access-log", READS_DATA),
     ("GET", "/v1/trials/{trial}/data", READS_DATA),
+    ("GET", "/v1/trials/{trial}/erasures", READS_DATA),
     ("POST", "/v1/trials/{trial}/protocol-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/consent-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/irb-decisions", &[Irb]),
@@ -42,6 +43,11 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/participants/{participant}/data/corrections", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/adverse-events", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/disposition", &[Investigator]),
+    // In this order nothing is erased, which the lines below could not do without.
+    ("POST", "/v1/trials/{trial}/legal-holds", &[Sponsor, Irb]),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-requests", &[Investigator]),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-approvals", &[Irb]),
+    ("POST", "/v1/trials/{trial}/legal-hold-releases", &[Irb]),
     ("POST", "/v1/trials/{trial}/imports", &[Sponsor, Investigator]),
     // How many rows, by which rules: nothing of what is in them.
     ("GET", "/v1/imports/{import}", EVERYBODY),
@@ -147,6 +153,10 @@ impl Things {
                 let file = laboratory(&["101-001".to_owned()], 1, &mut Rng::new(2));
                 serde_json::from_str(&file).unwrap()
             }
+            "legal-holds" => json!({"hold": "FDA-1", "reason": "Inspection announced"}),
+            "legal-hold-releases" => json!({"hold": "FDA-2", "reason": "Inspection closed"}),
+            "erasure-requests" => json!({"askedOn": "2025-06-01", "reason": "Asked for by letter"}),
+            "erasure-approvals" => json!({"reason": "No duty to keep the data is left"}),
             "tokens" => json!({"actor": name, "role": "researcher", "organisation": "Test"}),
             "accounts" => json!({"login": name, "role": "researcher", "organisation": "Test"}),
             "disposition" => json!({"status": "completed", "on": "2025-06-01"}),

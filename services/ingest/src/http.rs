@@ -2,17 +2,21 @@
 
 mod activate_site;
 mod answers;
+mod approve_erasure;
 mod correct_data;
 mod enrol_participant;
 mod import_status;
 mod params;
+mod place_legal_hold;
 mod publish_consent_version;
 mod record_data;
 mod record_disposition;
 mod record_irb_decision;
 mod record_visit;
 mod register_trial;
+mod release_legal_hold;
 mod report_adverse_event;
+mod request_erasure;
 mod screen_participant;
 mod sent;
 mod sign_consent;
@@ -42,6 +46,10 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(correct_data::correct_data)
         .service(report_adverse_event::report_adverse_event)
         .service(record_disposition::record_disposition)
+        .service(request_erasure::request_erasure)
+        .service(approve_erasure::approve_erasure)
+        .service(place_legal_hold::place_legal_hold)
+        .service(release_legal_hold::release_legal_hold)
         .service(start_import::start_import)
         .service(import_status::import_status);
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use trialseal_record::ids::ImportId;
+use trialseal_record::ids::{ImportId, TrialId};
 use trialseal_runtime::problem::Problem;
 use trialseal_store::StoreError;
 use trialseal_vault::{DataKey, VaultError};
@@ -104,6 +104,14 @@ impl Ingest {
         let row = self.jobs.job(import.0).await.map_err(|error| refusal::of_store(&error))?;
         let job = row.filter(|row| row.kind == KIND).map(|row| Job::read(&row)).transpose();
         Ok(job.map_err(|error| Problem::internal(&error))?.map(|job| job.status))
+    }
+
+    /// Whether a file of the trial is being imported, or waits for it.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the database cannot answer.
+    pub async fn has_open_imports(&self, trial: &TrialId) -> Result<bool, StoreError> {
+        Ok(self.jobs.open_jobs(KIND).await?.iter().any(|job| job.trial == *trial))
     }
 
     /// Works on an import in a task of its own.

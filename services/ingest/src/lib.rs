@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::sync::mpsc::UnboundedSender;
+use trialseal_record::ids::{ParticipantId, TrialId};
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::ids::Ids;
 use trialseal_runtime::settings::ImportLimits;
@@ -56,6 +58,8 @@ pub struct IngestParts {
     pub ids: Arc<dyn Ids>,
     /// Tells how far the record is published.
     pub progress: Arc<Progress>,
+    /// Is told of each participant whose data are to be erased.
+    pub erasures: UnboundedSender<(TrialId, ParticipantId)>,
     /// The folder for received files; this process's own.
     pub spool: PathBuf,
     /// Limits.
@@ -85,6 +89,7 @@ pub struct Ingest {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     progress: Arc<Progress>,
+    erasures: UnboundedSender<(TrialId, ParticipantId)>,
     spool: Spool,
     limits: Limits,
     states: States,
@@ -98,7 +103,19 @@ pub struct Ingest {
 impl Ingest {
     /// Must be called within a tokio runtime, in which imports then run.
     pub fn new(parts: IngestParts) -> Self {
-        let IngestParts { writer, events, appends, jobs, vault, clock, ids, progress, spool, limits } = parts;
+        let IngestParts {
+            writer,
+            events,
+            appends,
+            jobs,
+            vault,
+            clock,
+            ids,
+            progress,
+            erasures,
+            spool,
+            limits,
+        } = parts;
         Self {
             states: States::new(Arc::clone(&events), Arc::clone(&vault)),
             spool: Spool::new(spool, limits.imports, Arc::clone(&vault), Handle::current()),
@@ -113,6 +130,7 @@ impl Ingest {
             clock,
             ids,
             progress,
+            erasures,
             limits,
         }
     }

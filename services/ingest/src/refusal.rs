@@ -17,6 +17,9 @@ const BUSY_SECONDS: u32 = 1;
 /// The rule that the id of a registered trial breaks; it is the store that finds out under its lock.
 const TRIAL_UNUSED: &str = "trial.id-unused";
 
+/// The rule against whatever concerns participants whose data are erased.
+pub(crate) const ERASED: &str = "participant.erased";
+
 /// The problem of a trial that is not there, or that the caller cannot see: one answer, so that it tells nothing.
 pub(crate) fn no_such_trial() -> Problem {
     Problem::new(ProblemKind::NotFound, "There is no such trial.")
@@ -60,22 +63,35 @@ pub(crate) fn of_store(error: &StoreError) -> Problem {
     }
 }
 
+/// The answer to a command that was carried out on data which are erased since: nobody can tell any more whether it is the
+/// same command.
+pub(crate) fn erased() -> Problem {
+    Problem::new(ProblemKind::RuleRefused, "The data of this participant were erased.")
+        .with_rule(ERASED)
+        .with_hint("Look at the trial's erasures; what was sent is not kept.")
+}
+
 pub(crate) fn of_vault(error: &VaultError) -> Problem {
     match error {
+        // It was there when the command was decided on.
+        VaultError::Destroyed(_) => outdated(),
         VaultError::Store(_) | VaultError::Management(_) => unavailable(error),
         _ => Problem::internal(error),
     }
 }
 
+pub(crate) fn of_body(error: &BodyError) -> Problem {
+    match error {
+        BodyError::Damaged(error) => of_store(error),
+        BodyError::Vault(error) => of_vault(error),
+    }
+}
+
 pub(crate) fn of_state(error: &StateError) -> Problem {
     match error {
-        StateError::Store(error) | StateError::Body(BodyError::Damaged(error)) => of_store(error),
-        StateError::Body(BodyError::Vault(error)) => of_vault(error),
-        StateError::Unreadable(_) => Problem::internal(error),
-        StateError::Erased => Problem::new(
-            ProblemKind::NotFound,
-            "The data of this participant were destroyed; nothing can be added.",
-        ),
+        StateError::Store(error) => of_store(error),
+        StateError::Body(error) => of_body(error),
+        StateError::Unreadable(_) | StateError::Erased => Problem::internal(error),
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use lru::LruCache;
 use trialseal_record::event::UnreadableEvent;
 use trialseal_record::ids::{StreamId, StreamKind, TrialId};
-use trialseal_record::{Event, ImportState, ParticipantState, SiteState, State, TrialState};
+use trialseal_record::state::ParticipantStatus;
+use trialseal_record::{ErasureState, Event, ImportState, ParticipantState, SiteState, State, TrialState};
 use trialseal_store::body::{self, Body, BodyError};
 use trialseal_store::{EventRow, Events, StoreError, may_go_on};
 use trialseal_vault::Vault;
@@ -25,6 +26,8 @@ pub(crate) enum StreamState {
     Site(Arc<SiteState>),
     /// Of a participant.
     Participant(Arc<ParticipantState>),
+    /// Of the erasure of a participant's data.
+    Erasure(Arc<ErasureState>),
     /// Of an import.
     Import(Arc<ImportState>),
 }
@@ -58,6 +61,7 @@ impl StreamState {
             | StreamKind::Login => Self::Trial(Arc::default()),
             StreamKind::Site => Self::Site(Arc::default()),
             StreamKind::Participant => Self::Participant(Arc::default()),
+            StreamKind::Erasure => Self::Erasure(Arc::default()),
             StreamKind::Import => Self::Import(Arc::default()),
         }
     }
@@ -68,6 +72,7 @@ impl StreamState {
             Self::Trial(state) => state.version(),
             Self::Site(state) => state.version(),
             Self::Participant(state) => state.version(),
+            Self::Erasure(state) => state.version(),
             Self::Import(state) => state.version(),
         }
     }
@@ -79,8 +84,27 @@ impl StreamState {
             Self::Trial(state) => Arc::make_mut(state).evolve(event, streamseq),
             Self::Site(state) => Arc::make_mut(state).evolve(event, streamseq),
             Self::Participant(state) => Arc::make_mut(state).evolve(event, streamseq),
+            Self::Erasure(state) => Arc::make_mut(state).evolve(event, streamseq),
             Self::Import(state) => Arc::make_mut(state).evolve(event, streamseq),
         }
+    }
+
+    /// Goes past an event whose data cannot be read any more.
+    fn pass_over(&mut self) -> Result<(), StateError> {
+        let streamseq = self.version();
+        match self {
+            Self::Participant(state) => {
+                Arc::make_mut(state).erase(streamseq);
+                Ok(())
+            }
+            // Only participants' keys are destroyed.
+            _ => Err(StateError::Erased),
+        }
+    }
+
+    /// Whether it is a participant's whose data are erased, or about to be.
+    pub(crate) fn is_erased(&self) -> bool {
+        matches!(self, Self::Participant(state) if state.status() == ParticipantStatus::Erased)
     }
 
     /// Puts the state where a decision looks for it.
@@ -89,6 +113,7 @@ impl StreamState {
             Self::Trial(state) => decision.trial = state,
             Self::Site(state) => decision.site = Some(state),
             Self::Participant(state) => decision.participant = Some(state),
+            Self::Erasure(state) => decision.erasure = Some(state),
             Self::Import(state) => decision.import = Some(state),
         }
     }
@@ -98,7 +123,7 @@ impl StreamState {
             Self::Participant(state) => state.weight(),
             // Of a trial's events its state keeps some; of a site's and an import's next to nothing.
             Self::Trial(state) => usize::try_from(state.version()).unwrap_or(usize::MAX),
-            Self::Site(_) | Self::Import(_) => 1,
+            Self::Site(_) | Self::Erasure(_) | Self::Import(_) => 1,
         }
     }
 }
@@ -129,7 +154,11 @@ impl States {
         loop {
             let rows = self.events.of_stream(trial, &stream, state.version(), PAGE_EVENTS).await?;
             for row in &rows {
-                state.evolve(&self.event(row).await?);
+                match self.event(row).await {
+                    Ok(event) => state.evolve(&event),
+                    Err(StateError::Erased) => state.pass_over()?,
+                    Err(error) => return Err(error),
+                }
             }
             if !may_go_on(&rows, PAGE_EVENTS) {
                 break;

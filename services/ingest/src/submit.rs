@@ -13,8 +13,11 @@ use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{Scope, StreamId, TrialId};
 use trialseal_record::{Command, Context, Decision, State, TrialState, decide};
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_seal::hash::Hash;
+use trialseal_store::body;
 use trialseal_store::draft::Draft;
-use trialseal_store::{Append, AppendError, Appended, CommandId, CommandRow, Digest, Expected, NaturalKey};
+use trialseal_store::{Append, AppendError, Appended, CommandId, Digest, Expected, NaturalKey};
+use trialseal_vault::DataKey;
 use uuid::{Builder, Uuid};
 
 use crate::Ingest;
@@ -37,8 +40,9 @@ pub(crate) struct Submission {
     pub(crate) request_id: String,
     /// The command's id, from its sender and the key they chose.
     pub(crate) id: CommandId,
-    /// The keyed digest of its content.
-    pub(crate) digest: Digest,
+    /// The hash of its content. What is kept of it is a digest under the key of whom it is about, which nobody can test
+    /// guesses by once that key is destroyed.
+    pub(crate) content: Hash,
     pub(crate) command: Command,
     /// What the sender waits for.
     pub(crate) wait: Level,
@@ -77,8 +81,16 @@ impl Submission {
 
     /// The streams besides the trial's own that the decision rests on.
     fn others(&self) -> impl Iterator<Item = StreamId> {
-        let site = self.command.site().map(StreamId::site);
-        site.into_iter().chain(self.command.participant().map(StreamId::participant))
+        let others = [
+            self.command.site().map(StreamId::site),
+            self.command.participant().map(StreamId::participant),
+            self.command.erasure().map(StreamId::erasure_of),
+        ];
+        others.into_iter().flatten()
+    }
+
+    fn digest(&self, key: &DataKey) -> Digest {
+        key.digest(&[b"command", self.content.as_bytes()])
     }
 }
 
@@ -108,6 +120,10 @@ impl Ingest {
     /// Carries a command out, or says why not.
     pub(crate) async fn submit(&self, submission: Submission) -> Result<Submitted, Problem> {
         let appended = self.carry_out(&submission).await?;
+        if let Command::ApproveErasure(participant, _) = &submission.command {
+            // Where nobody listens any more the process is ending, and the next start finds it in the record.
+            _ = self.erasures.send((submission.trial.clone(), *participant));
+        }
         let mut recorded = Recorded::of(&appended);
         recorded.level = self.wait(submission.wait, &appended).await;
         Ok(Submitted { recorded, replayed: appended.replayed })
@@ -153,8 +169,11 @@ impl Ingest {
     async fn replay(&self, submission: &Submission) -> Result<Option<Appended>, Problem> {
         let done = self.appends.command(&submission.id).await.map_err(|error| refusal::of_store(&error))?;
         let Some(done) = done else { return Ok(None) };
-        let CommandRow { trial, digest, .. } = &done;
-        if *digest != submission.digest || *trial != submission.trial {
+        let first = self.events.of_trial(&done.trial, done.first, 1).await;
+        let Some(first) = first.map_err(|error| refusal::of_store(&error))?.pop() else { return Ok(None) };
+        let key = body::key_of(&self.vault, &first).await.map_err(|error| refusal::of_body(&error))?;
+        let key = key.ok_or_else(refusal::erased)?;
+        if done.digest != submission.digest(&key) || done.trial != submission.trial {
             return Err(refusal::key_reused());
         }
         let old = self.writer.replay(&done).await;
@@ -186,6 +205,11 @@ impl Ingest {
                 Ok(Attempt::Recorded(appended))
             }
             Err(AppendError::VersionConflict { .. }) => Ok(Attempt::Outdated),
+            // A new participant has another key each time that the command is sent, and its digest with it.
+            Err(AppendError::CommandReused) => {
+                let done = self.replay(submission).await?;
+                done.map(Attempt::Recorded).ok_or_else(refusal::key_reused)
+            }
             Err(error) => Err(refusal::of_append(&error)),
         }
     }
@@ -239,12 +263,13 @@ impl Ingest {
                 expected.push(Expected { stream, version: 0 });
             }
         }
+        let digest = drafts.first().map(|draft| submission.digest(&draft.key)).unwrap_or_default();
         let stamp = stamp(&submission.principal, &submission.request_id);
         // Costs no more than reading the body did.
         let events = prepare(&drafts, &stamp, self.ids.as_ref(), now_micros);
         let append = Append {
             command: submission.id,
-            digest: submission.digest,
+            digest,
             trial: trial.clone(),
             new_trial: submission.creates_trial(),
             expected,

@@ -3,6 +3,7 @@
 mod absence;
 mod access_log;
 mod data;
+mod erasures;
 mod events;
 mod growth;
 mod log;
@@ -41,6 +42,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(timeline::list)
         .service(access_log::list)
         .service(data::list)
+        .service(erasures::list)
         .service(seals::list)
         .service(policy::get)
         .service(trust::get)

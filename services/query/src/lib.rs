@@ -32,7 +32,7 @@ use trialseal_runtime::shutdown::Shutdown;
 use trialseal_seal::policy::Policy;
 use trialseal_seal::trust::Trust;
 use trialseal_store::access_log::AccessLog;
-use trialseal_store::{Events, Models, Progress, Seals};
+use trialseal_store::{Events, Models, Progress, Seals, Streams};
 use trialseal_vault::Vault;
 
 pub use http::routes;
@@ -42,6 +42,8 @@ pub use pages::{ApiDescription, PAGES};
 pub struct QueryParts {
     /// The record.
     pub events: Arc<dyn Events>,
+    /// Which streams there are in it.
+    pub streams: Arc<dyn Streams>,
     /// Its seals.
     pub seals: Arc<dyn Seals>,
     /// The read models.

@@ -167,6 +167,7 @@ impl Ledger {
     pub(crate) fn parts(&self) -> QueryParts {
         QueryParts {
             events: Arc::clone(&self.store) as _,
+            streams: Arc::clone(&self.store) as _,
             seals: Arc::clone(&self.store) as _,
             models: Arc::clone(&self.store) as _,
             vault: Arc::clone(&self.vault),

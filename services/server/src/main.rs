@@ -7,6 +7,7 @@
 mod bootstrap;
 mod check;
 mod election;
+mod erasure;
 mod files;
 mod http;
 mod keys;

@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use actix_web::web::Data;
 use anyhow::{Context, Result};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use trialseal_eraser::{Eraser, EraserParts};
 use trialseal_exporter::{Exporter, ExporterParts};
 use trialseal_identity::{Identity, IdentityParts, OidcConfig, Provider};
 use trialseal_ingest::{Ingest, IngestParts, Limits};
 use trialseal_query::{Query, QueryParts};
+use trialseal_record::{ParticipantId, TrialId};
 use trialseal_runtime::client::Authorities;
 use trialseal_runtime::clock::{Clock, SystemClock};
 use trialseal_runtime::ids::{Ids, SystemIds};
@@ -28,6 +31,7 @@ use trialseal_store::{Progress, Writer, WriterSettings};
 
 use crate::bootstrap;
 use crate::election::{self, Elected};
+use crate::erasure::KeptFiles;
 use crate::http::{self, Services};
 use crate::ledger::Ledger;
 use crate::lock::FolderLock;
@@ -74,7 +78,10 @@ async fn serve_elected(
     let sealer = sealer(&ledger, settings, &authorities, &clock, &ids, &progress).await?;
 
     let identity = Arc::new(identity(&ledger, settings, &authorities, &clock, &ids, writer.clone())?);
-    let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, writer));
+    let (erasures, approved) = mpsc::unbounded_channel();
+    let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, erasures, writer.clone()));
+    let files = KeptFiles { exporter: exporter.clone(), ingest: Arc::clone(&ingest) };
+    let eraser = eraser(&ledger, files, approved, &clock, &ids, writer);
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
     exporter.resume_exports().await.context("cannot take up unfinished exports")?;
     let projector = Arc::new(ledger.projector(Arc::clone(&progress)));
@@ -109,7 +116,11 @@ async fn serve_elected(
         delays.await;
         Ok(())
     });
-    let for_identity = shutdown.clone();
+    let (for_identity, for_eraser) = (shutdown.clone(), shutdown.clone());
+    roles.spawn("eraser", async move {
+        eraser.run(for_eraser).await;
+        Ok(())
+    });
     roles.spawn("identity", async move {
         identity.run(for_identity).await;
         Ok(())
@@ -196,6 +207,7 @@ fn query(
     let ids = settings.public_trials.iter().map(|id| id.parse());
     let parts = QueryParts {
         events: ledger.store.clone(),
+        streams: ledger.store.clone(),
         seals: ledger.store.clone(),
         models: ledger.store.clone(),
         vault: Arc::clone(&ledger.vault),
@@ -274,6 +286,7 @@ fn ingest(
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
     progress: &Arc<Progress>,
+    erasures: UnboundedSender<(TrialId, ParticipantId)>,
     writer: Writer,
 ) -> Ingest {
     let parts = IngestParts {
@@ -285,6 +298,7 @@ fn ingest(
         clock: Arc::clone(clock),
         ids: Arc::clone(ids),
         progress: Arc::clone(progress),
+        erasures,
         spool: ledger.dir.join("spool"),
         limits: Limits {
             body_bytes: settings.body_bytes,
@@ -294,4 +308,24 @@ fn ingest(
         },
     };
     Ingest::new(parts)
+}
+
+fn eraser(
+    ledger: &Ledger,
+    files: KeptFiles,
+    approved: UnboundedReceiver<(TrialId, ParticipantId)>,
+    clock: &Arc<dyn Clock>,
+    ids: &Arc<dyn Ids>,
+    writer: Writer,
+) -> Eraser {
+    Eraser::new(EraserParts {
+        events: ledger.store.clone(),
+        streams: ledger.store.clone(),
+        writer,
+        vault: Arc::clone(&ledger.vault),
+        copies: Arc::new(files),
+        approved,
+        clock: Arc::clone(clock),
+        ids: Arc::clone(ids),
+    })
 }

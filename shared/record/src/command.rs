@@ -5,11 +5,13 @@
 //! variant in [`Command`], its role in `decide/authority.rs`, its rules in `decide/`.
 
 mod data;
+mod erasure;
 mod import;
 mod participant;
 mod trial;
 
 pub use data::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
+pub use erasure::{ApproveErasure, PlaceLegalHold, ReleaseLegalHold, RequestErasure};
 pub use import::{CompleteImport, ImportRow, ImportSubject, StartImport};
 pub use participant::{
     EnrolParticipant, RecordDisposition, RecordVisit, ReportAdverseEvent, ScreenFailure, ScreenParticipant,
@@ -53,6 +55,14 @@ pub enum Command {
     ReportAdverseEvent(ParticipantId, ReportAdverseEvent),
     /// `POST /v1/trials/{trial}/participants/{id}/disposition`
     RecordDisposition(ParticipantId, RecordDisposition),
+    /// `POST /v1/trials/{trial}/participants/{id}/erasure-requests`
+    RequestErasure(ParticipantId, RequestErasure),
+    /// `POST /v1/trials/{trial}/participants/{id}/erasure-approvals`
+    ApproveErasure(ParticipantId, ApproveErasure),
+    /// `POST /v1/trials/{trial}/legal-holds`
+    PlaceLegalHold(PlaceLegalHold),
+    /// `POST /v1/trials/{trial}/legal-hold-releases`
+    ReleaseLegalHold(ReleaseLegalHold),
     /// `POST /v1/trials/{trial}/results`
     SubmitResults(SubmitResults),
     /// The head of a file sent to `POST /v1/trials/{trial}/imports`.
@@ -85,6 +95,10 @@ impl Command {
             Self::CorrectData(..) => "correct-data",
             Self::ReportAdverseEvent(..) => "report-adverse-event",
             Self::RecordDisposition(..) => "record-disposition",
+            Self::RequestErasure(..) => "request-erasure",
+            Self::ApproveErasure(..) => "approve-erasure",
+            Self::PlaceLegalHold(_) => "place-legal-hold",
+            Self::ReleaseLegalHold(_) => "release-legal-hold",
             Self::SubmitResults(_) => "submit-results",
             Self::StartImport(..) => "start-import",
             Self::ImportRow(..) => "import-row",
@@ -104,7 +118,9 @@ impl Command {
             | Self::RecordData(id, _)
             | Self::CorrectData(id, _)
             | Self::ReportAdverseEvent(id, _)
-            | Self::RecordDisposition(id, _) => Some(*id),
+            | Self::RecordDisposition(id, _)
+            | Self::RequestErasure(id, _)
+            | Self::ApproveErasure(id, _) => Some(*id),
             Self::ImportRow(_, row) => row.subject.as_ref()?.participant,
             _ => None,
         }
@@ -115,6 +131,14 @@ impl Command {
         match self {
             Self::ScreenParticipant(body) => Some(body.site),
             Self::ImportRow(_, row) => row.subject.as_ref()?.site,
+            _ => None,
+        }
+    }
+
+    /// The participant whose erasure's state the decision needs.
+    pub fn erasure(&self) -> Option<ParticipantId> {
+        match self {
+            Self::RequestErasure(id, _) | Self::ApproveErasure(id, _) => Some(*id),
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 
 mod authority;
 mod data;
+mod erasure;
 mod import;
 mod ledger;
 mod participant;
@@ -94,6 +95,10 @@ pub fn decide(state: &State<'_>, command: &Command, context: &Context) -> Result
         Command::RecordDisposition(id, body) => participant::record_disposition(state, *id, body, context),
         Command::RecordData(id, body) => data::record(state, *id, body, context),
         Command::CorrectData(id, body) => data::correct(state, *id, body),
+        Command::RequestErasure(id, body) => erasure::request(state, *id, body, context),
+        Command::ApproveErasure(id, body) => erasure::approve(state, *id, body, context),
+        Command::PlaceLegalHold(body) => erasure::place_hold(state, body),
+        Command::ReleaseLegalHold(body) => erasure::release_hold(state, body),
         Command::StartImport(id, body) => import::start(state, *id, body),
         Command::ImportRow(id, body) => import::row(state, *id, body, context),
         Command::CompleteImport(id, body) => import::complete(state, *id, body),

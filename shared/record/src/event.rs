@@ -15,6 +15,7 @@
 
 mod access;
 mod data;
+mod erasure;
 mod import;
 mod ledger;
 mod participant;
@@ -26,6 +27,9 @@ use serde_json::Value;
 
 pub use access::{CommandRefused, RecordRead};
 pub use data::{DataCorrected, DataRecorded};
+pub use erasure::{
+    ErasureApproved, ErasureRequested, KeyDestroyed, LegalHoldPlaced, LegalHoldReleased, ParticipantClosed,
+};
 pub use import::{DataImported, ImportCompleted, ImportStarted};
 pub use ledger::{FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, RoleGranted, RoleRevoked};
 pub use participant::{
@@ -131,6 +135,12 @@ events! {
     "key.revoked" v 1 => KeyRevoked,
     "record.read" v 1 => RecordRead,
     "command.refused" v 1 => CommandRefused,
+    "erasure.requested" v 1 => ErasureRequested,
+    "erasure.approved" v 1 => ErasureApproved,
+    "participant.closed" v 1 => ParticipantClosed,
+    "participant.key-destroyed" v 1 => KeyDestroyed,
+    "legal-hold.placed" v 1 => LegalHoldPlaced,
+    "legal-hold.released" v 1 => LegalHoldReleased,
     "role.granted" v 1 => RoleGranted,
     "role.revoked" v 1 => RoleRevoked,
     "login.failed" v 1 => LoginFailed,

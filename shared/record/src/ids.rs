@@ -141,6 +141,8 @@ pub enum StreamKind {
     Import,
     /// Who has read the data of one participant, or of several at once: of the trial.
     Access,
+    /// The erasure of one participant's data: who asked for it, who agreed, and that it was carried out.
+    Erasure,
     /// The ledger's own administration, in the trial `_ledger`.
     Ledger,
     /// One grant of a role, in the trial `_ledger`: who may do what since when, and until when.
@@ -150,12 +152,13 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Trial,
         Self::Site,
         Self::Participant,
         Self::Import,
         Self::Access,
+        Self::Erasure,
         Self::Ledger,
         Self::Grant,
         Self::Login,
@@ -169,6 +172,7 @@ impl StreamKind {
             Self::Participant => "participant",
             Self::Import => "import",
             Self::Access => "access",
+            Self::Erasure => "erasure",
             Self::Ledger => "ledger",
             Self::Grant => "grant",
             Self::Login => "login",
@@ -237,6 +241,12 @@ impl StreamId {
     /// The stream of who has read data of several participants at once.
     pub fn access_to_trial(trial: &TrialId) -> Self {
         Self { kind: StreamKind::Access, uuid: Self::trial(trial).uuid }
+    }
+
+    /// The stream of the erasure of a participant's data. It is apart from the participant's own, under the trial's key, and
+    /// so can be read once the participant's is gone.
+    pub const fn erasure_of(participant: ParticipantId) -> Self {
+        Self { kind: StreamKind::Erasure, uuid: participant.0 }
     }
 
     /// What the stream is the history of.

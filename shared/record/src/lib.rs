@@ -29,5 +29,7 @@ pub use decide::{Decision, NaturalKey, NaturalKeyKind, decide};
 pub use event::{Event, UnreadableEvent};
 pub use ids::{ImportId, ParticipantId, Scope, SiteId, StreamId, StreamKind, TrialId};
 pub use rules::{RULES, Refusal, RefusalKind, Rule};
-pub use state::{ImportState, ParticipantState, SiteState, State, TrialState, consents_to_research};
+pub use state::{
+    ErasureState, ImportState, ParticipantState, SiteState, State, TrialState, consents_to_research,
+};
 pub use text::{Name, Sha256Hex, Text, Version};

@@ -127,6 +127,9 @@ rules! {
     PARTICIPANT_KNOWN "participant.known" Conflict
         "What is recorded of a participant follows a screening."
         "Screen the participant first, or check the id."
+    PARTICIPANT_ERASED "participant.erased" Conflict
+        "Nothing is recorded of a participant whose data were erased."
+        "Look at the trial's erasures; what was sent is not kept."
     SUBJECT_NUMBER "participant.subject-number-unique" Conflict
         "A subject number stands for one participant of the trial."
         "Choose another number, or use the participant who has it."
@@ -163,6 +166,24 @@ rules! {
     RESULTS_OUTCOME "results.outcome-required" Invalid
         "Results report at least one outcome."
         "Add an outcome."
+    ERASURE_ONCE "erasure.request-open" Conflict
+        "An erasure is requested once."
+        "Have somebody else approve the request that is open."
+    ERASURE_REQUESTED "erasure.requested" Conflict
+        "Data are erased only after somebody asked for it."
+        "Have the investigator request the erasure first."
+    ERASURE_BY_TWO "erasure.two-people" Forbidden
+        "Who requested an erasure does not approve it."
+        "Ask somebody else to approve it."
+    LEGAL_HOLD "legal-hold.none-in-force" Conflict
+        "Nothing is erased while a legal hold is in force."
+        "Have the IRB release the hold first, if its reason is gone."
+    LEGAL_HOLD_NEW "legal-hold.name-unused" Conflict
+        "Each legal hold that is in force has a name of its own."
+        "Choose another name."
+    LEGAL_HOLD_KNOWN "legal-hold.in-force" Conflict
+        "Only a legal hold that is in force can be released."
+        "Check the name of the hold."
     NOT_FUTURE "time.not-future" Invalid
         "Nothing is recorded before it happens."
         "Check the date."

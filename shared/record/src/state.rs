@@ -2,11 +2,13 @@
 //! one as is asked for, so that a state as of an earlier time is the fold of fewer events. Each keeps what decisions
 //! need and no more; what people want to see is kept in read models.
 
+mod erasure;
 mod import;
 mod participant;
 mod site;
 mod trial;
 
+pub use erasure::ErasureState;
 pub use import::ImportState;
 pub(crate) use participant::ItemGroupKey;
 pub use participant::{Consent, ItemValue, ParticipantState, ParticipantStatus, consents_to_research};
@@ -15,8 +17,8 @@ pub(crate) use trial::Approvable;
 pub use trial::TrialState;
 
 /// What a decision rests on. Which of the states a command needs besides the trial's,
-/// [`Command::participant`](crate::Command::participant), [`Command::site`](crate::Command::site) and
-/// [`Command::import`](crate::Command::import) say. Whoever appends the events must make sure that none of these has
+/// [`Command::participant`](crate::Command::participant), [`Command::site`](crate::Command::site),
+/// [`Command::erasure`](crate::Command::erasure) and [`Command::import`](crate::Command::import) say. Whoever appends the events must make sure that none of these has
 /// changed since.
 #[derive(Debug, Clone, Copy)]
 pub struct State<'a> {
@@ -26,6 +28,8 @@ pub struct State<'a> {
     pub site: Option<&'a SiteState>,
     /// The participant, if the command names one.
     pub participant: Option<&'a ParticipantState>,
+    /// The erasure of the participant's data, if the command is about it.
+    pub erasure: Option<&'a ErasureState>,
     /// The import, if the command belongs to one.
     pub import: Option<&'a ImportState>,
 }
@@ -33,6 +37,6 @@ pub struct State<'a> {
 impl<'a> State<'a> {
     /// The state for a command that rests on the trial alone.
     pub fn of(trial: &'a TrialState) -> Self {
-        Self { trial, site: None, participant: None, import: None }
+        Self { trial, site: None, participant: None, erasure: None, import: None }
     }
 }

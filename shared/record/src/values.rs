@@ -48,6 +48,12 @@ value! {
         NotApplicable,
     }
 
+    /// Why nothing more is recorded of a participant.
+    pub enum ClosingCause {
+        /// All data are erased.
+        Erasure,
+    }
+
     /// Who has to consent anew when a protocol version takes effect.
     pub enum Reconsent {
         /// Everybody in the trial.

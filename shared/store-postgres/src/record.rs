@@ -2,12 +2,12 @@
 
 use async_trait::async_trait;
 use sqlx::{query, query_as};
-use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::columns::{self, EventColumns, LeafColumns, gap_free, signed};
 use trialseal_store::{
     AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, PAGE_BYTES, Result,
-    StreamVersion, WriteBatch,
+    StreamVersion, Streams, WriteBatch,
 };
 
 use crate::{Locked, PostgresStore};
@@ -151,6 +151,43 @@ fn events(
 /// [`PAGE_BYTES`] as a statement takes it.
 pub(crate) fn page_bytes() -> i64 {
     i64::try_from(PAGE_BYTES).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl Streams for PostgresStore {
+    async fn streams(
+        &self,
+        trial: &TrialId,
+        kind: StreamKind,
+        after: Option<StreamId>,
+        limit: u32,
+    ) -> Result<Vec<StreamVersion>> {
+        let prefix = kind.as_str();
+        let after = after.map_or_else(|| format!("{prefix}/"), |after| after.to_string());
+        let rows = query_as(
+            "SELECT trial, stream, version FROM stream
+             WHERE ledger = $1 AND trial = $2 AND stream > $3 AND stream < $4 ORDER BY stream LIMIT $5",
+        )
+        .bind(self.ledger)
+        .bind(trial.as_str())
+        .bind(after)
+        // The character after the slash.
+        .bind(format!("{prefix}0"))
+        .bind(i64::from(limit));
+        self.all(rows).await?.into_iter().map(columns::stream_version).collect()
+    }
+
+    async fn stream_version(&self, trial: &TrialId, stream: &StreamId) -> Result<u64> {
+        let version: Option<(i64,)> = self
+            .optional(
+                query_as("SELECT version FROM stream WHERE ledger = $1 AND trial = $2 AND stream = $3")
+                    .bind(self.ledger)
+                    .bind(trial.as_str())
+                    .bind(stream.to_string()),
+            )
+            .await?;
+        version.map_or(Ok(0), |(version,)| columns::number(version))
+    }
 }
 
 #[async_trait]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use trialseal_record::ids::{Scope, StreamId, TrialId};
+use trialseal_record::ids::{Scope, StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_vault::{DataKeys, KeyStoreError, StoredKey, WrappedKey};
 use uuid::Uuid;
@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::error::StoreError;
 use crate::ports::{
     Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, SealTx, Seals, Store,
-    Tokens,
+    Streams, Tokens,
 };
 use crate::rows::{
     AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
@@ -127,6 +127,11 @@ announced!(Events {
     fn origin(&self) -> &str {
         self.inner.origin()
     }
+});
+
+announced!(Streams {
+    streams(trial: &TrialId, kind: StreamKind, after: Option<StreamId>, limit: u32) -> Vec<StreamVersion>;
+    stream_version(trial: &TrialId, stream: &StreamId) -> u64;
 });
 
 announced!(Appends {

@@ -30,7 +30,7 @@ pub use error::{Result, StoreError};
 pub use page::{PAGE_BYTES, Page, PageRow, may_go_on};
 pub use ports::{
     Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, SealTx, Seals, Store,
-    Tokens,
+    Streams, Tokens,
 };
 pub use progress::Progress;
 pub use rows::{

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_vault::WrappedKey;
 use uuid::Uuid;
@@ -19,10 +19,13 @@ use crate::rows::{
 
 /// Everything that is asked of storage, for one ledger.
 pub trait Store:
-    Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys
+    Election + Events + Streams + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys
 {
 }
-impl<T: Election + Events + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys> Store for T {}
+impl<T: Election + Events + Streams + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys> Store
+    for T
+{
+}
 
 /// Of several processes on one ledger one is elected to write: the one that the head row names as holder of the term.
 ///
@@ -76,6 +79,21 @@ pub trait Events: Send + Sync {
     async fn leaves_of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<Hash>>;
     /// The stream that bears a natural key (keyed hash), if one does.
     async fn stream_of(&self, trial: &TrialId, key: &[u8; 32]) -> Result<Option<StreamId>>;
+}
+
+/// Which streams there are.
+#[async_trait]
+pub trait Streams: Send + Sync {
+    /// Up to `limit` streams of a kind in the trial, by id, after the one given.
+    async fn streams(
+        &self,
+        trial: &TrialId,
+        kind: StreamKind,
+        after: Option<StreamId>,
+        limit: u32,
+    ) -> Result<Vec<StreamVersion>>;
+    /// Number of events of the stream.
+    async fn stream_version(&self, trial: &TrialId, stream: &StreamId) -> Result<u64>;
 }
 
 /// Appending. Used by [`crate::writer`] alone.

@@ -88,8 +88,8 @@ pub trait KeyManagement: Send + Sync {
     /// as before. Where a successor was made and the former key not destroyed since, nothing changes.
     async fn succeed(&self) -> Result<(), VaultError>;
 
-    /// Whether a successor was made and the former master key not destroyed since.
-    fn is_succeeding(&self) -> bool;
+    /// The id of the former master key, where a successor was made and the former key not destroyed since.
+    fn former_id(&self) -> Option<String>;
 
     /// Destroys the former master key, durably and for good.
     async fn destroy_former(&self) -> Result<(), VaultError>;

@@ -139,8 +139,8 @@ impl KeyManagement for MasterKeyFile {
         Ok(())
     }
 
-    fn is_succeeding(&self) -> bool {
-        self.read().former.is_some()
+    fn former_id(&self) -> Option<String> {
+        self.read().former.as_ref().map(|former| former.id.clone())
     }
 
     async fn destroy_former(&self) -> Result<(), VaultError> {

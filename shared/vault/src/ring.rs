@@ -54,7 +54,7 @@ impl Ring {
             // The master key changed since the key was wrapped; or a successor was made, and the renewal broken off before
             // it came into use.
             Err(KeyStoreError::OtherMasterKey) => {
-                if self.management.is_succeeding() {
+                if self.management.former_id().is_some() {
                     self.keys.use_master_key(&self.management.id()).await?;
                 }
                 Ok(self.keys.add_data_key(&self.make(scope).await?).await?)

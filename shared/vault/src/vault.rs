@@ -113,9 +113,9 @@ impl Vault {
         self.ring.renew_master_key().await
     }
 
-    /// Whether a renewal was broken off.
-    pub fn is_renewing(&self) -> bool {
-        self.ring.management.is_succeeding()
+    /// The id of the former master key, where a renewal is under way or was broken off.
+    pub fn former_master_key(&self) -> Option<String> {
+        self.ring.management.former_id()
     }
 
     /// The id of the master key in use.

@@ -27,6 +27,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("query", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("exporter", &["access", "record", "runtime", "seal", "store", "vault"]),
     ("projector", &["record", "runtime", "seal", "store", "vault"]),
+    ("eraser", &["record", "runtime", "seal", "store", "vault"]),
     ("sealer", &["record", "runtime", "seal", "store", "timestamp"]),
     ("verify", &["record", "seal", "timestamp"]),
     ("witness", &["runtime", "seal"]),
@@ -35,6 +36,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
         "server",
         &[
             "access",
+            "eraser",
             "exporter",
             "identity",
             "ingest",

@@ -50,8 +50,8 @@ impl Rights {
         if is_of_participant(row) {
             return (!participants.contains(&row.stream)).then_some("no-consent");
         }
-        // Who else has read is for those who oversee the trial.
-        (row.stream.kind() == StreamKind::Access).then_some("out-of-scope")
+        // Who else has read, and who asked to be forgotten, is for those who oversee the trial.
+        matches!(row.stream.kind(), StreamKind::Access | StreamKind::Erasure).then_some("out-of-scope")
     }
 
     /// Whether this very event may be shown, by its data.

@@ -18,6 +18,7 @@ use trialseal_runtime::http::json_problem;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_runtime::request_log::RequestId;
 use trialseal_seal::canonical;
+use trialseal_seal::hash::sha3_256;
 
 use crate::Ingest;
 use crate::answer::Level;
@@ -97,10 +98,19 @@ impl Sent {
         canonical: &[u8],
     ) -> Result<HttpResponse, Problem> {
         let participant = self.participant.unwrap_or_default();
-        let content = [route.as_bytes(), trial.as_str().as_bytes(), participant.as_bytes(), canonical];
+        let content = [
+            route.as_bytes(),
+            b"\n",
+            trial.as_str().as_bytes(),
+            b"\n",
+            participant.as_bytes(),
+            b"\n",
+            canonical,
+        ];
         let submission = Submission {
             id: ingest.command_id(&self.principal, &trial, key),
-            digest: ingest.vault.digest(&content),
+            // No line end stands in any part but the last.
+            content: sha3_256(&content),
             principal: self.principal,
             trial,
             request_id: self.request_id,

@@ -194,8 +194,11 @@ impl Recorder<'_> {
                 }
             }
         };
-        let Decided { drafts, expected, natural_keys, .. } = decided;
+        let Decided { drafts, expected, natural_keys, erased } = decided;
         let mut exceptions = Exceptions::default();
+        for row in erased {
+            exceptions.add_erased(row);
+        }
         for draft in &drafts {
             if let Event::DataImported(imported) = &draft.event {
                 exceptions.add(imported);

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::KIND;
 use super::check::Refused;
 use super::spool::SpoolFile;
+use crate::refusal::ERASED;
 
 /// So many rows are listed one by one, of those refused and of those with an exception; the totals count all.
 pub(super) const LISTED_ROWS: usize = 100;
@@ -83,7 +84,8 @@ pub struct RefusedRow {
     pub message: String,
 }
 
-/// Rows that were taken though they do not meet rules of the record.
+/// Rows that were taken though they do not meet rules of the record; and under `participant.erased` those of participants
+/// whose data were erased, of which nothing was recorded.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exceptions {
@@ -120,6 +122,15 @@ impl Exceptions {
         if self.rows.len() < LISTED_ROWS {
             let rules = event.exceptions.iter().map(|exception| exception.rule.clone()).collect();
             self.rows.push(ExceptionRow { row: event.row, rules });
+        }
+    }
+
+    /// Counts a row of a participant whose data are erased, of which nothing was recorded.
+    pub(super) fn add_erased(&mut self, row: u64) {
+        self.total += 1;
+        *self.by_rule.entry(ERASED.to_owned()).or_default() += 1;
+        if self.rows.len() < LISTED_ROWS {
+            self.rows.push(ExceptionRow { row, rules: vec![ERASED.to_owned()] });
         }
     }
 

@@ -1,7 +1,7 @@
 //! A ledger in memory with the routes of ingest over it, and a way to send requests to them.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actix_web::dev::Service as _;
@@ -10,9 +10,10 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use actix_web::{App, HttpMessage as _, web};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
 use trialseal_access::Principal;
 use trialseal_ingest::{Ingest, IngestParts, Limits};
-use trialseal_record::ids::TrialId;
+use trialseal_record::ids::{ParticipantId, TrialId};
 use trialseal_record::{Event, Role};
 use trialseal_runtime::clock::{Clock, ManualClock};
 use trialseal_runtime::ids::{Ids, SeededIds, SystemIds};
@@ -37,6 +38,8 @@ pub(crate) struct World {
     pub(crate) progress: Arc<Progress>,
     pub(crate) ingest: Arc<Ingest>,
     pub(crate) folder: Arc<TempDir>,
+    /// Whom erasing is told of.
+    pub(crate) approved: Mutex<UnboundedReceiver<(TrialId, ParticipantId)>>,
 }
 
 /// What came back.
@@ -122,6 +125,7 @@ impl World {
             Arc::clone(&progress),
             WriterSettings::default(),
         );
+        let (erasures, approved) = mpsc::unbounded_channel();
         let ingest = Arc::new(Ingest::new(IngestParts {
             writer,
             events: store.clone(),
@@ -131,10 +135,11 @@ impl World {
             clock: clock.clone(),
             ids,
             progress: Arc::clone(&progress),
+            erasures,
             spool: folder.path().join("spool"),
             limits: limits(),
         }));
-        Self { store, vault, clock, progress, ingest, folder }
+        Self { store, vault, clock, progress, approved: Mutex::new(approved), ingest, folder }
     }
 
     /// Another process over the same store.

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     AccountRow, Accounts, AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events,
     FormerKeys, InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models, Result,
-    SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, TimestampRow,
-    TokenRow, Tokens, TreeName,
+    SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, StreamVersion,
+    Streams, TimestampRow, TokenRow, Tokens, TreeName,
 };
 use trialseal_vault::WrappedKey;
 use uuid::Uuid;
@@ -309,6 +309,10 @@ forward!(Accounts {
     see_session(hash: &[u8; 32], seen: i64) -> Result<()>;
     end_session(hash: &[u8; 32]) -> Result<()>;
     end_outdated(now: i64, idle_since: i64) -> Result<()>;
+});
+forward!(Streams {
+    streams(trial: &TrialId, kind: StreamKind, after: Option<StreamId>, limit: u32) -> Result<Vec<StreamVersion>>;
+    stream_version(trial: &TrialId, stream: &StreamId) -> Result<u64>;
 });
 forward!(FormerKeys {
     former_data_keys() -> Result<Vec<WrappedKey>>;

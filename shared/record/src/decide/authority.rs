@@ -25,7 +25,11 @@ const fn roles(command: &Command) -> &'static [Role] {
         | Command::ActivateSite(_)
         | Command::PublishConsentVersion(_)
         | Command::SubmitResults(_) => &[Role::Sponsor],
-        Command::RecordIrbDecision(_) => &[Role::Irb],
+        // A sponsor can have data kept, and has no say in whether they are erased.
+        Command::PlaceLegalHold(_) => &[Role::Sponsor, Role::Irb],
+        Command::RecordIrbDecision(_) | Command::ApproveErasure(..) | Command::ReleaseLegalHold(_) => {
+            &[Role::Irb]
+        }
         Command::ScreenParticipant(_)
         | Command::SignConsent(..)
         | Command::WithdrawConsent(..)
@@ -34,7 +38,8 @@ const fn roles(command: &Command) -> &'static [Role] {
         | Command::RecordData(..)
         | Command::CorrectData(..)
         | Command::ReportAdverseEvent(..)
-        | Command::RecordDisposition(..) => &[Role::Investigator],
+        | Command::RecordDisposition(..)
+        | Command::RequestErasure(..) => &[Role::Investigator],
         Command::StartImport(..) | Command::ImportRow(..) | Command::CompleteImport(..) => {
             &[Role::Sponsor, Role::Investigator]
         }

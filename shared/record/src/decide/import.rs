@@ -1,7 +1,7 @@
 //! Decisions about files. What a file tells has happened elsewhere, under rules this record did not hold, so a row that
 //! breaks a rule about consent or site is taken, and the exception stands beside it.
 
-use super::participant::{consent_in_force, consent_on};
+use super::participant::{consent_in_force, consent_on, not_erased};
 use super::{Decision, NaturalKey, NaturalKeyKind, registered};
 use crate::actor::Context;
 use crate::command::{CompleteImport, ImportRow, ImportSubject, StartImport};
@@ -38,6 +38,7 @@ pub(super) fn row(
     let stream = match &body.subject {
         None => StreamId::import(id),
         Some(subject) => {
+            state.participant.map_or(Ok(()), not_erased)?;
             decision.exceptions = exceptions(state, subject, body.collected_on.as_ref());
             let stream = StreamId::participant(subject.participant.unwrap_or(ParticipantId(context.new_id)));
             if subject.participant.is_none() {

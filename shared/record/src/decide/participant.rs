@@ -15,7 +15,7 @@ use crate::event::{
 use crate::ids::{ParticipantId, StreamId};
 use crate::rules::{
     AWAITING_ENROLMENT, CONSENT_FIRST, CONSENT_IN_FORCE, CONSENT_KNOWN, ENROLLED, IN_TRIAL, IRB_APPROVAL,
-    PARTICIPANT_KNOWN, Refusal, SITE_ACTIVATED, WITHDRAWAL_SCOPE,
+    PARTICIPANT_ERASED, PARTICIPANT_KNOWN, Refusal, SITE_ACTIVATED, WITHDRAWAL_SCOPE,
 };
 use crate::state::{Approvable, ParticipantState, ParticipantStatus, State, TrialState};
 use crate::values::{DispositionStatus, WithdrawalScope};
@@ -211,10 +211,18 @@ pub(super) fn record_disposition(
 /// The participant, who must have been screened.
 pub(super) fn known<'a>(state: &State<'a>) -> Result<&'a ParticipantState, Refusal> {
     registered(state)?;
-    state
+    let participant = state
         .participant
         .filter(|participant| participant.status() != ParticipantStatus::Unknown)
-        .ok_or_else(|| PARTICIPANT_KNOWN.refuse("nobody was screened under this id"))
+        .ok_or_else(|| PARTICIPANT_KNOWN.refuse("nobody was screened under this id"))?;
+    not_erased(participant)?;
+    Ok(participant)
+}
+
+/// Refuses whatever concerns somebody whose data are erased, or about to be.
+pub(super) fn not_erased(participant: &ParticipantState) -> Result<(), Refusal> {
+    let erased = participant.status() == ParticipantStatus::Erased;
+    PARTICIPANT_ERASED.require(!erased, "the data of this participant were erased")
 }
 
 /// Refuses where no consent was signed, or where one of `barred` is withdrawn from it.

@@ -24,6 +24,8 @@ pub enum ParticipantStatus {
     Discontinued,
     /// Went through to the end.
     Completed,
+    /// All data are erased, or about to be, and nothing else is known any more.
+    Erased,
 }
 
 /// The consent signed last, by the day it was signed.
@@ -194,8 +196,15 @@ impl ParticipantState {
             }
             Event::DataRecorded(e) => self.record(&e.record),
             Event::DataCorrected(e) => self.correct(e),
+            Event::ParticipantClosed(_) => self.erase(streamseq),
             _ => {}
         }
+    }
+
+    /// Goes past the event at place `streamseq` of the stream, which cannot be read any more since the participant's key
+    /// was destroyed. Whatever was known is forgotten.
+    pub fn erase(&mut self, streamseq: u64) {
+        *self = Self { version: streamseq + 1, status: ParticipantStatus::Erased, ..Self::default() };
     }
 
     fn end(&mut self, status: ParticipantStatus, on: Date) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::date::Date;
 use crate::event::{Event, IrbDecisionRecorded};
-use crate::ids::TrialId;
+use crate::ids::{ParticipantId, TrialId};
 use crate::text::{Name, Version};
 use crate::values::IrbDecision;
 
@@ -17,6 +17,7 @@ pub struct TrialState {
     consent_versions: Vec<(Name, Name)>,
     irb_decisions: Vec<IrbDecisionRecorded>,
     keys_in_use: BTreeMap<Name, bool>,
+    holds: BTreeMap<Name, Option<ParticipantId>>,
 }
 
 /// What an IRB can approve.
@@ -53,8 +54,24 @@ impl TrialState {
             Event::KeyRevoked(e) => {
                 self.keys_in_use.insert(e.key_id.clone(), false);
             }
+            Event::LegalHoldPlaced(e) => {
+                self.holds.insert(e.hold.clone(), e.participant);
+            }
+            Event::LegalHoldReleased(e) => {
+                self.holds.remove(&e.hold);
+            }
             _ => {}
         }
+    }
+
+    /// Whether a legal hold keeps this participant's data.
+    pub fn is_held(&self, id: ParticipantId) -> bool {
+        self.holds.values().any(|whose| whose.is_none_or(|whose| whose == id))
+    }
+
+    /// Whether this legal hold is in force.
+    pub(crate) fn has_hold(&self, hold: &Name) -> bool {
+        self.holds.contains_key(hold)
     }
 
     /// The newest protocol version.

@@ -222,3 +222,49 @@ pub(crate) fn dispose(status: &str, on: &str) -> Command {
 pub(crate) fn submit_results(json: Value) -> Command {
     Command::SubmitResults(body(json))
 }
+
+pub(crate) const HOLD: &str = "FDA-2026-17";
+
+pub(crate) fn erasure() -> StreamId {
+    StreamId::erasure_of(PARTICIPANT)
+}
+
+pub(crate) fn erasure_body() -> Value {
+    json!({"askedOn": "2026-02-20", "reason": "The participant asked for it by letter"})
+}
+
+pub(crate) fn erasure_request(by: &str) -> Event {
+    event("erasure.requested", but(erasure_body(), json!({"requester": by})))
+}
+
+pub(crate) fn requested() -> History {
+    with(enrolled(), erasure(), erasure_request("investigator-1"))
+}
+
+pub(crate) fn erased() -> History {
+    with(requested(), participant(), event("participant.closed", json!({"cause": "erasure"})))
+}
+
+pub(crate) fn request_erasure(json: Value) -> Command {
+    Command::RequestErasure(PARTICIPANT, body(json))
+}
+
+pub(crate) fn approve_erasure() -> Command {
+    let reason = json!({"reason": "No duty to keep the data is left"});
+    Command::ApproveErasure(PARTICIPANT, body(reason))
+}
+
+pub(crate) fn release_hold() -> Command {
+    Command::ReleaseLegalHold(body(json!({"hold": HOLD, "reason": "Inspection closed"})))
+}
+
+pub(crate) fn dataset() -> Value {
+    json!({
+        "dataset": {
+            "datasetJSONCreationDateTime": "2026-01-12T12:00:00", "datasetJSONVersion": "1.1.0",
+            "itemGroupOID": "IG.LB", "records": 1, "name": "LB", "label": "Laboratory Test Results",
+            "columns": [{"itemOID": "IT.LB.LBSTRESN", "name": "LBSTRESN", "label": "Result", "dataType": "double"}],
+        },
+        "fileSha256": SHA256,
+    })
+}

@@ -9,17 +9,6 @@ use crate::scenario::{History, NEW_ID, body, event, given};
 
 use Role::Sponsor;
 
-fn dataset() -> Value {
-    json!({
-        "dataset": {
-            "datasetJSONCreationDateTime": "2026-01-12T12:00:00", "datasetJSONVersion": "1.1.0",
-            "itemGroupOID": "IG.LB", "records": 1, "name": "LB", "label": "Laboratory Test Results",
-            "columns": [{"itemOID": "IT.LB.LBSTRESN", "name": "LBSTRESN", "label": "Result", "dataType": "double"}],
-        },
-        "fileSha256": SHA256,
-    })
-}
-
 fn begun(history: History) -> History {
     with(history, StreamId::import(IMPORT), event("import.started", dataset()))
 }

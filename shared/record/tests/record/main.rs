@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod decisions;
+mod erasure;
 #[cfg(test)]
 mod history;
 #[cfg(test)]

@@ -183,6 +183,45 @@ fn import_and_ledger_cases() -> Vec<Case> {
     ]
 }
 
+fn erasure_cases() -> Vec<Case> {
+    let hold = |whose: Value| {
+        let placed = json!({"hold": HOLD, "participant": whose, "reason": "Inspection announced"});
+        with(requested(), trial(), event("legal-hold.placed", placed))
+    };
+    let again = Command::PlaceLegalHold(body(json!({"hold": HOLD, "reason": "Another case"})));
+    let own = with(enrolled(), erasure(), erasure_request("actor-1"));
+    let later = but(erasure_body(), json!({"askedOn": "2026-03-03"}));
+    let imported_anew = json!({
+        "dataset": "LB", "row": 0, "record": {},
+        "subject": {"subjectNumber": "1001", "participant": participant().uuid()},
+    });
+    let file = with(erased(), StreamId::import(IMPORT), event("import.started", dataset()));
+    vec![
+        case("time.not-future", enrolled(), Investigator, request_erasure(later)),
+        case("participant.known", activated(), Investigator, request_erasure(erasure_body())),
+        case("erasure.request-open", requested(), Investigator, request_erasure(erasure_body())),
+        case("erasure.requested", enrolled(), Irb, approve_erasure()),
+        case("erasure.two-people", own, Irb, approve_erasure()),
+        case("legal-hold.none-in-force", hold(Value::Null), Irb, approve_erasure()),
+        case("legal-hold.none-in-force", hold(json!(participant().uuid())), Irb, approve_erasure()),
+        case("legal-hold.name-unused", hold(Value::Null), Sponsor, again),
+        case("legal-hold.in-force", enrolled(), Irb, release_hold()),
+        case("participant.erased", erased(), Irb, approve_erasure()),
+        case("participant.erased", erased(), Investigator, request_erasure(erasure_body())),
+        case("participant.erased", erased(), Investigator, record(&[vital_signs()])),
+        case(
+            "participant.erased",
+            erased(),
+            Investigator,
+            withdraw(json!({"scope": ["samples"], "withdrawnOn": "2026-02-01"})),
+        ),
+        case("participant.erased", file, Sponsor, Command::ImportRow(IMPORT, body(imported_anew))),
+        case("authority.role", requested(), Sponsor, approve_erasure()),
+        case("authority.role", enrolled(), Sponsor, request_erasure(erasure_body())),
+        case("authority.role", hold(Value::Null), Sponsor, release_hold()),
+    ]
+}
+
 #[test]
 fn each_rule_refuses_what_it_stands_against() {
     // Only the store sees whether a key is free, so these two are refused by it, in the record's words.
@@ -194,6 +233,7 @@ fn each_rule_refuses_what_it_stands_against() {
         consent_cases(),
         participant_cases(),
         data_cases(),
+        erasure_cases(),
         import_and_ledger_cases(),
     ];
     for case in cases.into_iter().flatten() {

@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use trialseal_record::event::Event;
 use trialseal_record::{
-    Actor, Command, Context, Decision, ImportState, ParticipantState, RULES, Refusal, Role, SiteState, State,
-    StreamId, StreamKind, TrialState, decide,
+    Actor, Command, Context, Decision, ErasureState, ImportState, ParticipantState, RULES, Refusal, Role,
+    SiteState, State, StreamId, StreamKind, TrialState, decide,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ pub(crate) struct Given {
     trial: TrialState,
     sites: BTreeMap<StreamId, SiteState>,
     participants: BTreeMap<StreamId, ParticipantState>,
+    erasures: BTreeMap<StreamId, ErasureState>,
     imports: BTreeMap<StreamId, ImportState>,
 }
 
@@ -63,6 +64,7 @@ impl Given {
             }
             StreamKind::Site => self.sites.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Participant => self.participants.entry(stream).or_default().evolve(event, streamseq),
+            StreamKind::Erasure => self.erasures.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Import => self.imports.entry(stream).or_default().evolve(event, streamseq),
         }
     }
@@ -92,6 +94,7 @@ impl When {
             participant: command
                 .participant()
                 .and_then(|id| given.participants.get(&StreamId::participant(id))),
+            erasure: command.erasure().and_then(|id| given.erasures.get(&StreamId::erasure_of(id))),
             import: command.import().and_then(|id| given.imports.get(&StreamId::import(id))),
         };
         let answer = decide(&state, command, &context);

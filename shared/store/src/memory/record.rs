@@ -1,14 +1,14 @@
 //! Events, commands and natural keys.
 
 use async_trait::async_trait;
-use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 
 use super::{Locked, MemoryStore, Record, add, read};
 use crate::columns::signed;
 use crate::error::Result;
 use crate::page::Page;
-use crate::ports::{AppendTx, Appends, Events};
+use crate::ports::{AppendTx, Appends, Events, Streams};
 use crate::rows::{CommandId, CommandRow, EventRow, LeafRow, LedgerHead, StreamVersion, WriteBatch};
 
 #[async_trait]
@@ -68,6 +68,31 @@ impl Events for MemoryStore {
 
     async fn stream_of(&self, trial: &TrialId, key: &[u8; 32]) -> Result<Option<StreamId>> {
         Ok(read(&self.record).natural_keys.get(&(trial.clone(), *key)).copied())
+    }
+}
+
+#[async_trait]
+impl Streams for MemoryStore {
+    async fn streams(
+        &self,
+        trial: &TrialId,
+        kind: StreamKind,
+        after: Option<StreamId>,
+        limit: u32,
+    ) -> Result<Vec<StreamVersion>> {
+        let record = read(&self.record);
+        let of_kind = record.streams.iter().filter(|((of, stream), _)| of == trial && stream.kind() == kind);
+        let later = of_kind.filter(|((_, stream), _)| after.is_none_or(|after| *stream > after));
+        let row = |((trial, stream), version): (&(TrialId, StreamId), &u64)| StreamVersion {
+            trial: trial.clone(),
+            stream: *stream,
+            version: *version,
+        };
+        Ok(later.take(limit as usize).map(row).collect())
+    }
+
+    async fn stream_version(&self, trial: &TrialId, stream: &StreamId) -> Result<u64> {
+        Ok(read(&self.record).streams.get(&(trial.clone(), *stream)).copied().unwrap_or_default())
     }
 }
 

@@ -121,16 +121,16 @@ async fn a_successor_takes_over_and_the_former_key_is_overwritten() {
     let (former, wrapped) = master.wrap(b"context", &[9; 32]).await.unwrap();
     for _ in 0..2 {
         master.succeed().await.unwrap();
-        assert!(master.is_succeeding() && next.exists());
+        assert!(master.former_id().is_some() && next.exists());
         assert_ne!(master.id(), former);
         assert_eq!(*master.unwrap(&former, b"context", &wrapped).await.unwrap().unwrap(), [9; 32]);
     }
     let again = MasterKeyFile::open(&path).unwrap();
-    assert_eq!((again.id(), again.is_succeeding()), (master.id(), true));
+    assert_eq!((again.id(), again.former_id().is_some()), (master.id(), true));
     assert!(again.unwrap(&former, b"context", &wrapped).await.unwrap().is_some());
     for _ in 0..2 {
         again.destroy_former().await.unwrap();
-        assert!(!again.is_succeeding() && !next.exists());
+        assert!(again.former_id().is_none() && !next.exists());
         assert!(again.unwrap(&former, b"context", &wrapped).await.unwrap().is_none());
     }
     assert_eq!(fs::read(second).unwrap(), [0; 32]);
@@ -146,7 +146,7 @@ async fn an_overwritten_key_with_a_successor_is_opened() {
     master.succeed().await.unwrap();
     fs::write(&path, [0; 32]).unwrap();
     let again = MasterKeyFile::open_or_create(&path).unwrap();
-    assert_eq!((again.id(), again.is_succeeding()), (master.id(), true));
+    assert_eq!((again.id(), again.former_id().is_some()), (master.id(), true));
     again.destroy_former().await.unwrap();
     assert_eq!(MasterKeyFile::open(&path).unwrap().id(), master.id());
 }
@@ -159,5 +159,5 @@ async fn a_folder_that_cannot_be_written_keeps_its_key() {
     fs::create_dir(folder.path().join("master.next.key")).unwrap();
     let error = master.succeed().await.unwrap_err().to_string();
     assert!(error.contains("master.next.key is no regular file"), "{error}");
-    assert_eq!((master.id(), master.is_succeeding()), (id, false));
+    assert_eq!((master.id(), master.former_id().is_some()), (id, false));
 }

@@ -37,12 +37,15 @@ pub(super) struct Decided {
     /// The versions of all streams it rests on, from before it.
     pub(super) expected: Vec<Expected>,
     pub(super) natural_keys: Vec<NaturalKey>,
+    /// The rows of participants whose data are erased. Nothing of them is recorded.
+    pub(super) erased: Vec<u64>,
 }
 
 /// What is known of one stream.
 struct Known {
     state: StreamState,
-    key: Arc<DataKey>,
+    /// `None` for a participant whose data are erased.
+    key: Option<Arc<DataKey>>,
     /// The step that used it last.
     step: u64,
     /// The step whose `expected` has it.
@@ -113,6 +116,13 @@ impl<'a> Working<'a> {
         for stream in rests_on.into_iter().flatten() {
             self.read(stream, step, decided).await?;
         }
+        let erased = command.participant().and_then(|id| self.streams.get(&StreamId::participant(id)));
+        if erased.is_some_and(|known| known.state.is_erased())
+            && let Command::ImportRow(_, row) = command
+        {
+            decided.erased.push(row.row);
+            return Ok(());
+        }
         let nothing = TrialState::default();
         let mut state = State::of(&nothing);
         for stream in rests_on.iter().flatten() {
@@ -134,9 +144,11 @@ impl<'a> Working<'a> {
     }
 
     fn fold(&mut self, stream: StreamId, event: Event, decided: &mut Decided) {
-        if let Some(known) = self.streams.get_mut(&stream) {
+        if let Some(known) = self.streams.get_mut(&stream)
+            && let Some(key) = known.key.clone()
+        {
             known.state.evolve(&event);
-            decided.drafts.push(Draft { stream, event, key: Arc::clone(&known.key) });
+            decided.drafts.push(Draft { stream, event, key });
         }
     }
 
@@ -179,7 +191,7 @@ impl<'a> Working<'a> {
     async fn read(&mut self, stream: StreamId, step: u64, decided: &mut Decided) -> Result<(), DraftError> {
         if !self.streams.contains_key(&stream) {
             let state = self.ingest.states.of(&self.trial, stream).await.map_err(|error| of_state(&error))?;
-            let key = self.key_of(stream).await?;
+            let key = if state.is_erased() { None } else { Some(self.key_of(stream).await?) };
             self.streams.insert(stream, Known { state, key, step, expected_by: None });
         }
         if let Some(known) = self.streams.get_mut(&stream) {
@@ -196,7 +208,7 @@ impl<'a> Working<'a> {
     async fn make(&mut self, stream: StreamId, step: u64) -> Result<(), DraftError> {
         let key = self.key_of(stream).await?;
         if let Entry::Vacant(place) = self.streams.entry(stream) {
-            place.insert(Known { state: StreamState::new(stream), key, step, expected_by: None });
+            place.insert(Known { state: StreamState::new(stream), key: Some(key), step, expected_by: None });
         }
         Ok(())
     }
@@ -223,7 +235,10 @@ fn of_store(error: &StoreError) -> DraftError {
 
 fn of_vault(error: &VaultError) -> DraftError {
     match error {
-        VaultError::Store(_) | VaultError::Management(_) => DraftError::NotNow(error.to_string()),
+        // A key that was there a moment ago is not asked for again once its stream has been read anew.
+        VaultError::Store(_) | VaultError::Management(_) | VaultError::Destroyed(_) => {
+            DraftError::NotNow(error.to_string())
+        }
         _ => never(error),
     }
 }

@@ -45,6 +45,7 @@ impl Record {
             trial: &self.trial,
             site: command.site().map(|id| &self.sites[&id]),
             participant: command.participant().map(|id| &self.participants[&id]),
+            erasure: None,
             import: None,
         };
         let decision =
