@@ -27,7 +27,7 @@ pub(crate) trait Fold: View {
     type Place: std::hash::Hash + Eq + Send;
 
     /// The place of the document that an event goes into, if it goes into one.
-    fn place(event: &Decoded, vault: &Vault) -> Option<Self::Place>;
+    fn place(event: &Decoded) -> Option<Self::Place>;
 
     /// The id of the document at a place.
     fn doc_id(place: &Self::Place) -> String;
@@ -41,7 +41,7 @@ impl Fold for Overview {
 
     type Place = ();
 
-    fn place(_: &Decoded, _: &Vault) -> Option<()> {
+    fn place(_: &Decoded) -> Option<()> {
         Some(())
     }
 
@@ -59,7 +59,7 @@ impl Fold for Overview {
 impl Fold for ParticipantView {
     type Place = ParticipantId;
 
-    fn place(event: &Decoded, _: &Vault) -> Option<ParticipantId> {
+    fn place(event: &Decoded) -> Option<ParticipantId> {
         event.stream.as_participant()
     }
 
@@ -79,7 +79,7 @@ impl Fold for TimelineEntry {
 
     type Place = (ParticipantId, u64);
 
-    fn place(event: &Decoded, _: &Vault) -> Option<Self::Place> {
+    fn place(event: &Decoded) -> Option<Self::Place> {
         Some((event.stream.as_participant()?, event.recorded().streamseq))
     }
 
@@ -95,15 +95,15 @@ impl Fold for TimelineEntry {
 impl Fold for DataView {
     type Place = String;
 
-    /// `<participant, or _>/<place>`. Rows of files are listed in their order; the place of an item group is a keyed
-    /// digest, since ids are not encrypted.
-    fn place(event: &Decoded, vault: &Vault) -> Option<String> {
-        let (_, content) = event.readable.as_ref()?;
+    /// `<participant, or _>/<place>`. Rows of files are listed in their order; the place of an item group is a
+    /// digest under the participant's key, since ids are not encrypted.
+    fn place(event: &Decoded) -> Option<String> {
+        let (key, content) = event.readable.as_ref()?;
         let whose = event
             .stream
             .as_participant()
             .map_or_else(|| "_".to_owned(), |participant| participant.to_string());
-        Some(format!("{whose}/{}", place_id(content, &whose, event, vault)?))
+        Some(format!("{whose}/{}", place_id(content, &whose, event, key)?))
     }
 
     fn doc_id(id: &String) -> String {
@@ -120,7 +120,7 @@ impl Fold for DataView {
     }
 }
 
-fn place_id(content: &Event, whose: &str, event: &Decoded, vault: &Vault) -> Option<String> {
+fn place_id(content: &Event, whose: &str, event: &Decoded, key: &DataKey) -> Option<String> {
     let (visit, form, item_group, repeat) = match content {
         Event::DataImported(row) => return Some(format!("file/{}/{:012}", row.import, row.row)),
         Event::DataRecorded(DataRecorded { record, .. }) => {
@@ -139,7 +139,7 @@ fn place_id(content: &Event, whose: &str, event: &Decoded, vault: &Vault) -> Opt
         item_group.as_str(),
         repeat.as_deref().unwrap_or_default(),
     ];
-    let digest = Hash::from_bytes(vault.digest(&parts.map(str::as_bytes))).to_string();
+    let digest = Hash::from_bytes(key.digest(&parts.map(str::as_bytes))).to_string();
     Some(format!("form/{}", digest.get(..32)?))
 }
 
@@ -193,7 +193,7 @@ async fn distribute<'a, V: Fold>(
     let mut places = HashMap::new();
     let mut steps = Vec::with_capacity(events.len());
     for event in events.iter().filter(|event| V::OF_TRIAL || event.readable.is_some()) {
-        let Some(place) = V::place(event, vault) else { continue };
+        let Some(place) = V::place(event) else { continue };
         let found = match places.entry((&event.trial, place)) {
             Entry::Occupied(sheet) => {
                 steps.push((*sheet.get(), event));
