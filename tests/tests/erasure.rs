@@ -191,6 +191,10 @@ fn nobody_reads_what_was_erased_and_every_proof_stands(engine: Engine) {
         assert!(answer.status < 500, "{path}: {}", answer.text());
         assert_eq!(found(&GONE, &[answer.body]), [""; 0], "{path}");
     }
+    let timeline = reader.json(&trial.path(&format!("participants/{gone}/timeline")));
+    assert_eq!((&timeline["erased"], &timeline["entries"]), (&json!(true), &json!([])));
+    let timeline = reader.json(&trial.path(&format!("participants/{stays}/timeline")));
+    assert_eq!(timeline.get("erased"), None);
     let listed = reader.json(&trial.path("participants"));
     assert_eq!(listed["participants"].as_array().unwrap().len(), 1);
     assert_eq!(listed["participants"][0]["participant"], stays);

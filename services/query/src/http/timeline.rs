@@ -9,6 +9,7 @@ use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
 use trialseal_record::values::Reading;
 use trialseal_record::view::TimelineEntry;
 use trialseal_runtime::problem::Problem;
+use trialseal_store::EventRow;
 use trialseal_store::access_log::Whose;
 use utoipa::{IntoParams, ToSchema};
 
@@ -38,6 +39,9 @@ pub(crate) struct Timeline {
     /// Events of the trial whose `trialseq` is below this are under a published seal.
     sealed_below: u64,
     entries: Vec<TimelineEntry>,
+    /// Present where the participant's data were erased, or are about to be: then there is nothing to list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erased: Option<bool>,
     /// Where the list goes on, if it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<u64>,
@@ -86,7 +90,8 @@ pub(crate) async fn list(
         query.record_reading(&reader, &trial, Reading::Timeline, whose, None).await?;
     }
     let next = found.next.as_deref().and_then(|id| id.rsplit('/').next()?.parse().ok());
-    Ok(Json(Timeline { position: found.position, sealed_below, entries: found.views, next }))
+    let erased = query.is_closed(&trial, participant).await?.then_some(true);
+    Ok(Json(Timeline { position: found.position, sealed_below, entries: found.views, erased, next }))
 }
 
 impl Query {
@@ -97,5 +102,15 @@ impl Query {
         let stream = StreamId::participant(participant);
         let first = self.parts.events.of_stream(trial, &stream, 0, 1).await.map_err(store)?;
         if first.is_empty() { Err(none()) } else { Ok(participant) }
+    }
+
+    /// Whether nothing more is recorded of a participant: by the type of the last event in their stream.
+    async fn is_closed(&self, trial: &TrialId, participant: ParticipantId) -> Result<bool, Problem> {
+        let stream = StreamId::participant(participant);
+        let version = self.parts.streams.stream_version(trial, &stream).await.map_err(store)?;
+        let last = self.parts.events.of_stream(trial, &stream, version.saturating_sub(1), 1).await;
+        let last = last.map_err(store)?;
+        let kind = last.first().map(EventRow::checked_header).transpose().map_err(store)?;
+        Ok(kind.is_some_and(|header| header.kind == "participant.closed"))
     }
 }
