@@ -29,18 +29,19 @@ impl Ring {
             Some(stored) => stored,
             None => self.add(scope).await?,
         };
-        match stored {
-            StoredKey::Wrapped(key) if key.scope == *scope => self.unwrap(key).await,
-            StoredKey::Wrapped(_) => Err(VaultError::Refused),
-            StoredKey::Destroyed => Err(VaultError::Destroyed(scope.clone())),
-        }
+        let key = match stored {
+            StoredKey::Wrapped(key) if key.scope == *scope => self.unwrap(key).await?,
+            StoredKey::Wrapped(_) => return Err(VaultError::Refused),
+            StoredKey::Destroyed => None,
+        };
+        key.ok_or_else(|| VaultError::Destroyed(scope.clone()))
     }
 
     /// The key of an id; `None` once it was destroyed.
     pub(crate) async fn key(&self, id: Uuid) -> Result<Option<DataKey>, VaultError> {
         match self.keys.data_key(id).await? {
             None => Err(VaultError::Missing(id)),
-            Some(StoredKey::Wrapped(key)) if key.id == id => self.unwrap(key).await.map(Some),
+            Some(StoredKey::Wrapped(key)) if key.id == id => self.unwrap(key).await,
             Some(StoredKey::Wrapped(_)) => Err(VaultError::Refused),
             Some(StoredKey::Destroyed) => Ok(None),
         }
@@ -70,9 +71,26 @@ impl Ring {
         Ok(WrappedKey { id, scope: scope.clone(), master, wrapped })
     }
 
-    async fn unwrap(&self, stored: WrappedKey) -> Result<DataKey, VaultError> {
-        let key = self.bare(&stored).await?;
-        Ok(DataKey::new(stored.id, stored.scope, Arc::clone(&self.origin), key))
+    /// Unwraps what was read; `None` where it was destroyed since.
+    async fn unwrap(&self, mut stored: WrappedKey) -> Result<Option<DataKey>, VaultError> {
+        loop {
+            let error = match self.bare(&stored).await {
+                Ok(key) => {
+                    return Ok(Some(DataKey::new(stored.id, stored.scope, Arc::clone(&self.origin), key)));
+                }
+                Err(error @ VaultError::OtherMasterKey { .. }) => error,
+                Err(error) => return Err(error),
+            };
+            // Since it was read, it may have been wrapped anew and the master key of then destroyed.
+            match self.keys.data_key(stored.id).await? {
+                Some(StoredKey::Wrapped(anew)) if (anew.id, &anew.scope) != (stored.id, &stored.scope) => {
+                    return Err(VaultError::Refused);
+                }
+                Some(StoredKey::Wrapped(anew)) if anew.master != stored.master => stored = anew,
+                Some(StoredKey::Destroyed) => return Ok(None),
+                _ => return Err(error),
+            }
+        }
     }
 
     async fn bare(&self, stored: &WrappedKey) -> Result<Zeroizing<[u8; 32]>, VaultError> {

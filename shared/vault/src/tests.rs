@@ -371,6 +371,48 @@ async fn a_renewal_that_is_broken_off_loses_nothing() {
     }
 }
 
+/// Keys that are made while the master key changes are wrapped by one that stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn keys_that_are_made_during_a_renewal_are_not_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let keys = Arc::new(Memory::default());
+    let management = Arc::new(master_in(folder.path(), 1));
+    let vault = Arc::new(Vault::open(ORIGIN, Arc::<Memory>::clone(&keys), management).await.unwrap());
+    let making: Vec<_> = (0..4_u128)
+        .map(|maker| {
+            let vault = Arc::clone(&vault);
+            tokio::spawn(async move {
+                let mut made = Vec::new();
+                for number in 0..300 {
+                    // Refused twice in a row it is for the caller to come again, as for a store that is busy.
+                    let key = loop {
+                        match vault.key_of(&participant(maker * 1000 + number)).await {
+                            Err(VaultError::Store(KeyStoreError::OtherMasterKey)) => {}
+                            key => break key.unwrap(),
+                        }
+                    };
+                    made.push((key.id(), key.seal(b"event", b"data").unwrap()));
+                }
+                made
+            })
+        })
+        .collect();
+    for _ in 0..5 {
+        vault.renew_master_key().await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut made = Vec::new();
+    for one in making {
+        made.extend(one.await.unwrap());
+    }
+    let management = MasterKeyFile::open(&folder.path().join("master.key")).unwrap();
+    let again = Vault::open(ORIGIN, Arc::<Memory>::clone(&keys), Arc::new(management)).await.unwrap();
+    for (id, sealed) in made {
+        let key = again.key(id).await.unwrap().unwrap();
+        assert_eq!(key.open(b"event", &sealed).unwrap().as_slice(), b"data");
+    }
+}
+
 #[tokio::test]
 async fn digests_of_a_scope_are_its_own() {
     let (_, vault) = vault().await;
