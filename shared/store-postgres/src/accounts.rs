@@ -30,7 +30,7 @@ impl Accounts for PostgresStore {
         .bind(account.password.as_deref())
         .bind(account.disabled)
         .bind(account.known.number());
-        Ok(self.execute(add).await? > 0)
+        Ok(self.pool.execute(add).await? > 0)
     }
 
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
@@ -40,7 +40,7 @@ impl Accounts for PostgresStore {
         )
         .bind(self.ledger)
         .bind(id);
-        self.optional(row).await?.map(columns::account).transpose()
+        self.pool.optional(row).await?.map(columns::account).transpose()
     }
 
     async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
@@ -50,7 +50,7 @@ impl Accounts for PostgresStore {
         )
         .bind(self.ledger)
         .bind(login);
-        self.optional(row).await?.map(columns::account).transpose()
+        self.pool.optional(row).await?.map(columns::account).transpose()
     }
 
     async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
@@ -61,7 +61,7 @@ impl Accounts for PostgresStore {
         .bind(self.ledger)
         .bind(issuer)
         .bind(subject);
-        self.optional(row).await?.map(columns::account).transpose()
+        self.pool.optional(row).await?.map(columns::account).transpose()
     }
 
     async fn accounts(&self) -> Result<Vec<AccountRow>> {
@@ -70,7 +70,7 @@ impl Accounts for PostgresStore {
              FROM account WHERE ledger = $1 ORDER BY id",
         )
         .bind(self.ledger);
-        self.all(rows).await?.into_iter().map(columns::account).collect()
+        self.pool.all(rows).await?.into_iter().map(columns::account).collect()
     }
 
     async fn move_account(
@@ -88,7 +88,7 @@ impl Accounts for PostgresStore {
         .bind(role)
         .bind(organisation)
         .bind(columns::trials_column(trials));
-        self.execute(change).await.map(|_| ())
+        self.pool.execute(change).await.map(|_| ())
     }
 
     async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool> {
@@ -98,7 +98,7 @@ impl Accounts for PostgresStore {
                 .bind(id)
                 .bind(old)
                 .bind(new);
-        Ok(self.execute(change).await? > 0)
+        Ok(self.pool.execute(change).await? > 0)
     }
 
     async fn disable_account(&self, id: Uuid) -> Result<bool> {
@@ -110,7 +110,7 @@ impl Accounts for PostgresStore {
         )
         .bind(self.ledger)
         .bind(id);
-        Ok(self.execute(disable).await? > 0)
+        Ok(self.pool.execute(disable).await? > 0)
     }
 
     async fn note_account(&self, id: Uuid, known: Known) -> Result<()> {
@@ -118,7 +118,7 @@ impl Accounts for PostgresStore {
             .bind(self.ledger)
             .bind(id)
             .bind(known.number());
-        self.execute(note).await.map(|_| ())
+        self.pool.execute(note).await.map(|_| ())
     }
 
     async fn invite(&self, invitation: &InvitationRow) -> Result<()> {
@@ -130,14 +130,14 @@ impl Accounts for PostgresStore {
         .bind(invitation.account)
         .bind(invitation.hash.as_slice())
         .bind(invitation.expires);
-        self.execute(invite).await.map(|_| ())
+        self.pool.execute(invite).await.map(|_| ())
     }
 
     async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<InvitationRow>> {
         let row = query_as("SELECT hash, account, expires FROM invitation WHERE ledger = $1 AND hash = $2")
             .bind(self.ledger)
             .bind(hash.as_slice());
-        self.optional(row).await?.map(columns::invitation).transpose()
+        self.pool.optional(row).await?.map(columns::invitation).transpose()
     }
 
     async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool> {
@@ -150,7 +150,7 @@ impl Accounts for PostgresStore {
         .bind(self.ledger)
         .bind(invitation.hash.as_slice())
         .bind(password);
-        Ok(self.execute(take).await? > 0)
+        Ok(self.pool.execute(take).await? > 0)
     }
 
     async fn begin_session(&self, session: &SessionRow) -> Result<()> {
@@ -161,7 +161,7 @@ impl Accounts for PostgresStore {
                 .bind(session.account)
                 .bind(session.seen)
                 .bind(session.expires);
-        self.execute(begin).await.map(|_| ())
+        self.pool.execute(begin).await.map(|_| ())
     }
 
     async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
@@ -169,7 +169,7 @@ impl Accounts for PostgresStore {
             query_as("SELECT hash, account, seen, expires FROM session WHERE ledger = $1 AND hash = $2")
                 .bind(self.ledger)
                 .bind(hash.as_slice());
-        self.optional(row).await?.map(columns::session).transpose()
+        self.pool.optional(row).await?.map(columns::session).transpose()
     }
 
     async fn see_session(&self, hash: &[u8; 32], seen: i64) -> Result<()> {
@@ -177,14 +177,14 @@ impl Accounts for PostgresStore {
             .bind(self.ledger)
             .bind(hash.as_slice())
             .bind(seen);
-        self.execute(see).await.map(|_| ())
+        self.pool.execute(see).await.map(|_| ())
     }
 
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
         let end = query("DELETE FROM session WHERE ledger = $1 AND hash = $2")
             .bind(self.ledger)
             .bind(hash.as_slice());
-        self.execute(end).await.map(|_| ())
+        self.pool.execute(end).await.map(|_| ())
     }
 
     async fn end_outdated(&self, now: i64, idle_since: i64) -> Result<()> {
@@ -195,6 +195,6 @@ impl Accounts for PostgresStore {
         .bind(self.ledger)
         .bind(now)
         .bind(idle_since);
-        self.execute(end).await.map(|_| ())
+        self.pool.execute(end).await.map(|_| ())
     }
 }

@@ -25,7 +25,7 @@ impl Election for PostgresStore {
     }
 
     async fn stand(&self, who: Uuid, term: Duration) -> Result<Standing> {
-        let mut session = self.session_of(&self.election).await?;
+        let mut session = self.election.session().await?;
         let take = query(concat!(
             "UPDATE ledger SET holder = $2, held_until = ",
             now!(),
@@ -45,7 +45,7 @@ impl Election for PostgresStore {
     }
 
     async fn renew(&self, who: Uuid, term: Duration) -> Result<bool> {
-        let mut session = self.session_of(&self.election).await?;
+        let mut session = self.election.session().await?;
         let renew = query(concat!(
             "UPDATE ledger SET held_until = ",
             now!(),
@@ -56,14 +56,14 @@ impl Election for PostgresStore {
     }
 
     async fn resign(&self, who: Uuid) -> Result<()> {
-        let mut session = self.session_of(&self.election).await?;
+        let mut session = self.election.session().await?;
         let resign =
             query("UPDATE ledger SET holder = NULL, held_until = NULL WHERE ledger = $1 AND holder = $2");
         session.execute(resign.bind(self.ledger).bind(who)).await.map(|_| ())
     }
 
     async fn holder(&self) -> Result<Option<Uuid>> {
-        let (holder,) = self.one(query_as(HOLDER).bind(self.ledger)).await?;
+        let (holder,) = self.pool.one(query_as(HOLDER).bind(self.ledger)).await?;
         Ok(holder)
     }
 }

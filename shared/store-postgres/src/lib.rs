@@ -2,7 +2,8 @@
 //!
 //! What it is not: a place for decisions. It locks, reads and inserts rows; the SQL is static, and the tables stand in
 //! `migrations/postgres/`. A table or column is added by a new migration there and one of the same number and name for
-//! SQLite; a port by a module here and checks in the contract suite.
+//! SQLite; a port by a module here and checks in the contract suite. The key store, [`PostgresKeys`], is a database of its
+//! own, with tables of its own in `migrations/keys/postgres/`.
 //!
 //! Transactions are READ COMMITTED and begin by locking the ledger's head row; whatever they rest on is read in later
 //! statements, which see all that was committed before the lock was had. Many rows are inserted by one statement, and
@@ -11,7 +12,9 @@
 mod accounts;
 mod election;
 mod error;
+mod keys;
 mod models;
+mod pool;
 mod record;
 mod registry;
 mod seals;
@@ -22,36 +25,22 @@ pub mod testing;
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use trialseal_store::columns::{self, HeadColumns};
 use trialseal_store::{LedgerHead, Result, StoreError};
 use uuid::Uuid;
 
 use crate::error::failed;
-use crate::session::{Health, Session};
+use crate::pool::{Pool, durable, first_session, options};
+use crate::session::Session;
+
+pub use keys::PostgresKeys;
 
 /// Connections of one process at the most.
 const CONNECTIONS: u32 = 16;
-/// How long a caller waits for a free connection.
-const TURN: Duration = Duration::from_secs(10);
-/// How long the server may be silent. `LIMITS` end a statement before that; this ends what the server does not get to
-/// know of, because the network swallows it.
-const PATIENCE: Duration = Duration::from_secs(75);
-/// What bounds each session: how long it waits for a lock, how long a statement runs, and how long a transaction that
-/// nobody goes on with holds its locks.
-const LIMITS: [(&str, &str); 4] = [
-    ("default_transaction_isolation", "read committed"),
-    ("lock_timeout", "10s"),
-    ("statement_timeout", "60s"),
-    ("idle_in_transaction_session_timeout", "30s"),
-];
 /// How long an election waits for the head row: it is held again in a second, and an append that finds it waiting in front
 /// waits for a lock twice.
 const ELECTION: (&str, &str) = ("lock_timeout", "1s");
-/// Every statement finds its rows one by one, by a key. The planner is kept from what would be faster only if its guess
-/// of their number were right: plans are kept, and made while tables are small.
-const PLANS: [(&str, &str); 3] = [("enable_seqscan", "off"), ("enable_bitmapscan", "off"), ("jit", "off")];
 /// How often a new ledger's number is tried for, when others make ledgers at the same moment.
 const TRIES: u32 = 20;
 
@@ -62,11 +51,9 @@ pub struct PostgresStore {
     ledger: i16,
     /// The process whose hands this is in.
     who: Option<Uuid>,
-    pool: PgPool,
+    pool: Pool,
     /// One connection apart, so that a term is not lost for want of a free one.
-    election: PgPool,
-    patience: Duration,
-    health: Health,
+    election: Pool,
 }
 
 impl PostgresStore {
@@ -83,21 +70,13 @@ impl PostgresStore {
     pub async fn connect_with(url: &str, origin: &str, connections: u32) -> Result<Self> {
         let options = options(url)?;
         let mut session = first_session(&options).await?;
-        tables::bring_up_to_date(&mut session).await?;
+        tables::bring_up_to_date(&mut session, tables::RECORD).await?;
         let ledger = ledger_of(&mut session, origin).await?;
-        let durable = ("synchronous_commit", durable(&mut session).await?);
+        let durable = durable(&mut session).await?;
         session.close().await.map_err(failed)?;
-
-        let health = Health::default();
-        let pool = PgPoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).before_acquire({
-            let health = health.clone();
-            move |connection, idle| Box::pin(health.clone().admits(connection, idle))
-        });
-        let options = options.options(LIMITS).options(PLANS).options([durable]);
-        let election = pool.clone().max_connections(1).connect_lazy_with(options.clone().options([ELECTION]));
-        let pool = pool.max_connections(connections).connect_with(options).await.map_err(failed)?;
-        let (origin, who, patience) = (origin.to_owned(), None, PATIENCE);
-        Ok(Self { origin, ledger, who, pool, election, patience, health })
+        let pool = Pool::connect(options, durable, connections).await?;
+        let election = pool.apart(ELECTION);
+        Ok(Self { origin: origin.to_owned(), ledger, who: None, pool, election })
     }
 
     /// Makes the tables, or brings them up to date, as their owner: the service need not be the one who may.
@@ -106,14 +85,15 @@ impl PostgresStore {
     /// As [`connect`](Self::connect).
     pub async fn migrate(url: &str) -> Result<()> {
         let mut session = first_session(&options(url)?).await?;
-        tables::bring_up_to_date(&mut session).await?;
+        tables::bring_up_to_date(&mut session, tables::RECORD).await?;
         session.close().await.map_err(failed)
     }
 
     /// The same store, giving a silent server so long in the place of 75 s. For tests.
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+        let (pool, election) = (self.pool.with_patience(patience), self.election.with_patience(patience));
+        Self { pool, election, ..self }
     }
 
     /// Waits for what is under way and closes all connections.
@@ -127,7 +107,7 @@ impl PostgresStore {
     /// # Errors
     /// [`StoreError::Deposed`] where that names another holder than the process whose hands this is in.
     async fn lock(&self) -> Result<Locked> {
-        let mut session = self.session().await?;
+        let mut session = self.pool.session().await?;
         // Made of a number and of this text alone.
         let lock = AssertSqlSafe(format!(
             "BEGIN; SELECT position, time, seal, seal_leaf, sealed, holder FROM ledger WHERE ledger = {} FOR UPDATE",
@@ -162,22 +142,6 @@ impl Locked {
     }
 }
 
-/// A session without the limits of the service: a migration may run for longer than any of its statements.
-async fn first_session(options: &PgConnectOptions) -> Result<PgConnection> {
-    let session = tokio::time::timeout(TURN, PgConnection::connect_with(options)).await;
-    session.map_err(|_| StoreError::Unavailable("no answer".into()))?.map_err(failed)
-}
-
-/// Reads a URL. SQLx looks at everything in it but the scheme.
-fn options(url: &str) -> Result<PgConnectOptions> {
-    let ours = url.starts_with("postgres://") || url.starts_with("postgresql://");
-    match url.parse::<PgConnectOptions>() {
-        Ok(options) if ours => Ok(options.application_name("trialseal")),
-        // The reason is not told: it could show the password.
-        _ => Err(StoreError::Refused("this is no URL of a PostgreSQL database (postgres://…)".into())),
-    }
-}
-
 /// The number of the ledger of this origin, which is made where it is missing.
 async fn ledger_of(session: &mut PgConnection, origin: &str) -> Result<i16> {
     for _ in 0..TRIES {
@@ -196,43 +160,6 @@ async fn ledger_of(session: &mut PgConnection, origin: &str) -> Result<i16> {
         .map_err(failed)?;
     }
     Err(StoreError::TryAgain("other ledgers are being made in this database".into()))
-}
-
-/// How commits are to be acknowledged: when they are on disk, or also visible on a standby where the server asks for
-/// that. Every session is held to it, so that nothing changes with a setting that is changed while the service runs.
-///
-/// # Errors
-/// [`StoreError::Refused`] where the server, or the role, acknowledges commits before they are on disk.
-async fn durable(session: &mut PgConnection) -> Result<&'static str> {
-    let (commit, fsync, pages): (String, String, String) = sqlx::query_as(
-        "SELECT current_setting('synchronous_commit'), current_setting('fsync'), current_setting('full_page_writes')",
-    )
-    .fetch_one(session)
-    .await
-    .map_err(failed)?;
-    if let Some(lost) = lost_in_a_crash(&fsync, &pages) {
-        tracing::warn!("{lost}");
-    }
-    match commit.as_str() {
-        "off" => Err(StoreError::Refused(
-            "synchronous_commit is off: a crash of the server would lose events that were acknowledged"
-                .into(),
-        )),
-        "remote_apply" => Ok("remote_apply"),
-        // Weaker ones wait for the own disk, but not for that of a synchronous standby.
-        _ => Ok("on"),
-    }
-}
-
-/// What a server that was set up to be thrown away has to be warned of.
-fn lost_in_a_crash(fsync: &str, full_page_writes: &str) -> Option<&'static str> {
-    match (fsync, full_page_writes) {
-        ("off", _) => Some("the server runs with fsync off: a crash of its machine can destroy the ledger"),
-        (_, "off") => {
-            Some("the server runs with full_page_writes off: a crash of its machine can damage the ledger")
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -261,7 +188,7 @@ mod tests {
     async fn every_session_is_set_up_as_promised() {
         with_database(|url| async move {
             let store = PostgresStore::connect(&url, ORIGIN).await.unwrap();
-            let mut first = store.session().await.unwrap();
+            let mut first = store.pool.session().await.unwrap();
             for (name, value) in [
                 ("synchronous_commit", "on"),
                 ("default_transaction_isolation", "read committed"),
@@ -275,7 +202,7 @@ mod tests {
             }
             // The first is still out: this connection is made after the setting was changed.
             sets(&url, "off").await;
-            let mut second = store.session().await.unwrap();
+            let mut second = store.pool.session().await.unwrap();
             assert_eq!(setting(&mut second, "synchronous_commit").await, "on");
             drop((first, second));
             store.close().await;
@@ -291,19 +218,12 @@ mod tests {
             {
                 sets(&url, server).await;
                 let store = PostgresStore::connect(&url, ORIGIN).await.unwrap();
-                let mut used = store.session().await.unwrap();
+                let mut used = store.pool.session().await.unwrap();
                 assert_eq!(setting(&mut used, "synchronous_commit").await, session, "{server}");
                 drop(used);
                 store.close().await;
             }
         })
         .await;
-    }
-
-    #[test]
-    fn a_server_that_does_not_wait_for_its_disk_is_warned_of() {
-        assert_eq!(lost_in_a_crash("on", "on"), None);
-        assert!(lost_in_a_crash("off", "on").is_some_and(|lost| lost.contains("fsync")));
-        assert!(lost_in_a_crash("on", "off").is_some_and(|lost| lost.contains("full_page_writes")));
     }
 }

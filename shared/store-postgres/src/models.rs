@@ -43,7 +43,7 @@ impl Models for PostgresStore {
         )
         .bind(self.ledger)
         .bind(model);
-        self.all(generations).await?.into_iter().map(columns::model).collect()
+        self.pool.all(generations).await?.into_iter().map(columns::model).collect()
     }
 
     async fn new_generation(&self, model: &str) -> Result<u32> {
@@ -59,12 +59,12 @@ impl Models for PostgresStore {
         )
         .bind(self.ledger)
         .bind(model);
-        let (generation,) = self.one(made).await?;
+        let (generation,) = self.pool.one(made).await?;
         columns::number(generation)
     }
 
     async fn activate(&self, model: &str, generation: u32) -> Result<bool> {
-        let mut session = self.session().await?;
+        let mut session = self.pool.session().await?;
         session.begin().await?;
         // Whoever folds waits for these locks, and then stands where this reads that they stand.
         let rows = query_as(
@@ -99,7 +99,7 @@ impl Models for PostgresStore {
         let drop = query("DELETE FROM read_model WHERE ledger = $1 AND model = $2 AND NOT active")
             .bind(self.ledger)
             .bind(model);
-        self.execute(drop).await?;
+        self.pool.execute(drop).await?;
         self.remove_orphans(model).await
     }
 
@@ -119,7 +119,7 @@ impl Models for PostgresStore {
         .bind(i64::from(generation))
         .bind(each(ids, |(trial, _)| trial.as_str()))
         .bind(each(ids, |(_, id)| id.as_str()));
-        let found: Result<Vec<_>> = self.all(docs).await?.into_iter().map(columns::doc).collect();
+        let found: Result<Vec<_>> = self.pool.all(docs).await?.into_iter().map(columns::doc).collect();
         Ok(columns::in_order(ids, &found?))
     }
 
@@ -146,11 +146,11 @@ impl Models for PostgresStore {
         if let Some(end) = end {
             docs = docs.bind(end);
         }
-        self.all(docs).await?.into_iter().map(columns::doc).collect()
+        self.pool.all(docs).await?.into_iter().map(columns::doc).collect()
     }
 
     async fn begin_model(&self, model: &str, generation: u32, position: u64) -> Result<Box<dyn ModelTx>> {
-        let mut session = self.session().await?;
+        let mut session = self.pool.session().await?;
         session.begin_of_derived().await?;
         let stands = query_as(
             "SELECT position FROM read_model WHERE ledger = $1 AND model = $2 AND generation = $3 FOR UPDATE",
@@ -191,7 +191,7 @@ impl PostgresStore {
         .bind(self.ledger)
         .bind(model)
         .bind(before);
-        Ok(self.optional(next).await?.map(|(generation,)| generation))
+        Ok(self.pool.optional(next).await?.map(|(generation,)| generation))
     }
 
     /// Removes some documents of a generation, provided that it is gone, and says whether there may be more.
@@ -206,7 +206,7 @@ impl PostgresStore {
         .bind(model)
         .bind(generation)
         .bind(DROPPED);
-        Ok(self.execute(remove).await? > 0)
+        Ok(self.pool.execute(remove).await? > 0)
     }
 }
 

@@ -43,14 +43,14 @@ impl Events for PostgresStore {
     async fn head(&self) -> Result<LedgerHead> {
         let head = query_as("SELECT position, time, seal, seal_leaf, sealed FROM ledger WHERE ledger = $1")
             .bind(self.ledger);
-        columns::head(self.one(head).await?)
+        columns::head(self.pool.one(head).await?)
     }
 
     async fn trial_size(&self, trial: &TrialId) -> Result<Option<u64>> {
         let size = query_as("SELECT size FROM trial WHERE ledger = $1 AND trial = $2")
             .bind(self.ledger)
             .bind(trial.as_str());
-        self.optional(size).await?.map(|(size,)| columns::number(size)).transpose()
+        self.pool.optional(size).await?.map(|(size,)| columns::number(size)).transpose()
     }
 
     async fn trials(&self, after: Option<&TrialId>, limit: u32) -> Result<Vec<(TrialId, u64)>> {
@@ -60,7 +60,7 @@ impl Events for PostgresStore {
         .bind(self.ledger)
         .bind(after.map_or("", TrialId::as_str))
         .bind(i64::from(limit));
-        self.all(trials).await?.into_iter().map(columns::trial_size).collect()
+        self.pool.all(trials).await?.into_iter().map(columns::trial_size).collect()
     }
 
     async fn since_position(&self, from: u64, limit: u32) -> Result<Vec<EventRow>> {
@@ -69,7 +69,7 @@ impl Events for PostgresStore {
             .bind(signed(from)?)
             .bind(i64::from(limit))
             .bind(page_bytes());
-        events("events", from, self.all(page).await?, |event| event.position)
+        events("events", from, self.pool.all(page).await?, |event| event.position)
     }
 
     async fn of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<EventRow>> {
@@ -80,7 +80,7 @@ impl Events for PostgresStore {
             .bind(page_bytes())
             .bind(trial.as_str());
         let what = format!("events of trial {trial}");
-        events(&what, from, self.all(page).await?, |event| event.trialseq)
+        events(&what, from, self.pool.all(page).await?, |event| event.trialseq)
     }
 
     async fn of_stream(
@@ -98,12 +98,12 @@ impl Events for PostgresStore {
             .bind(trial.as_str())
             .bind(stream.to_string());
         let what = format!("events of {stream} of trial {trial}");
-        events(&what, from, self.all(page).await?, |event| event.streamseq)
+        events(&what, from, self.pool.all(page).await?, |event| event.streamseq)
     }
 
     async fn leaves_from_position(&self, from: u64, limit: u32) -> Result<Vec<LeafRow>> {
         let rows = query_as(LEAVES).bind(self.ledger).bind(signed(from)?).bind(i64::from(limit));
-        leaves(from, self.all(rows).await?)
+        leaves(from, self.pool.all(rows).await?)
     }
 
     async fn leaves_of_trial(&self, trial: &TrialId, from: u64, limit: u32) -> Result<Vec<Hash>> {
@@ -115,7 +115,7 @@ impl Events for PostgresStore {
         .bind(trial.as_str())
         .bind(signed(from)?)
         .bind(i64::from(limit));
-        let rows: Result<_> = self.all(rows).await?.into_iter().map(columns::leaf).collect();
+        let rows: Result<_> = self.pool.all(rows).await?.into_iter().map(columns::leaf).collect();
         let rows = gap_free(&format!("events of trial {trial}"), from, rows?, |row: &LeafRow| row.trialseq)?;
         Ok(rows.into_iter().map(|row| row.leaf).collect())
     }
@@ -125,7 +125,7 @@ impl Events for PostgresStore {
             .bind(self.ledger)
             .bind(trial.as_str())
             .bind(key.as_slice());
-        let stream: Option<(String,)> = self.optional(stream).await?;
+        let stream: Option<(String,)> = self.pool.optional(stream).await?;
         stream.map(|(stream,)| columns::stream(&stream)).transpose()
     }
 }
@@ -174,11 +174,12 @@ impl Streams for PostgresStore {
         // The character after the slash.
         .bind(format!("{prefix}0"))
         .bind(i64::from(limit));
-        self.all(rows).await?.into_iter().map(columns::stream_version).collect()
+        self.pool.all(rows).await?.into_iter().map(columns::stream_version).collect()
     }
 
     async fn stream_version(&self, trial: &TrialId, stream: &StreamId) -> Result<u64> {
         let version: Option<(i64,)> = self
+            .pool
             .optional(
                 query_as("SELECT version FROM stream WHERE ledger = $1 AND trial = $2 AND stream = $3")
                     .bind(self.ledger)
@@ -201,7 +202,7 @@ impl Appends for PostgresStore {
             query_as("SELECT id, digest, trial, first, count FROM command WHERE ledger = $1 AND id = $2")
                 .bind(self.ledger)
                 .bind(id.as_slice());
-        self.optional(command).await?.map(columns::command).transpose()
+        self.pool.optional(command).await?.map(columns::command).transpose()
     }
 }
 

@@ -29,7 +29,7 @@ impl Jobs for PostgresStore {
         .bind(job.ended)
         .bind(job.detail.as_slice())
         .bind(self.who);
-        if self.execute(put).await? > 0 { Ok(()) } else { Err(StoreError::Deposed) }
+        if self.pool.execute(put).await? > 0 { Ok(()) } else { Err(StoreError::Deposed) }
     }
 
     async fn job(&self, id: Uuid) -> Result<Option<JobRow>> {
@@ -37,7 +37,7 @@ impl Jobs for PostgresStore {
             query_as("SELECT id, kind, trial, actor, ended, detail FROM job WHERE ledger = $1 AND id = $2")
                 .bind(self.ledger)
                 .bind(id);
-        self.optional(row).await?.map(columns::job).transpose()
+        self.pool.optional(row).await?.map(columns::job).transpose()
     }
 
     async fn open_jobs(&self, kind: &str) -> Result<Vec<JobRow>> {
@@ -47,7 +47,7 @@ impl Jobs for PostgresStore {
         )
         .bind(self.ledger)
         .bind(kind);
-        self.all(rows).await?.into_iter().map(columns::job).collect()
+        self.pool.all(rows).await?.into_iter().map(columns::job).collect()
     }
 }
 
@@ -69,7 +69,7 @@ impl Tokens for PostgresStore {
         .bind(token.expires)
         .bind(token.revoked)
         .bind(token.known.number());
-        self.execute(add).await.map(|_| ())
+        self.pool.execute(add).await.map(|_| ())
     }
 
     async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
@@ -80,14 +80,14 @@ impl Tokens for PostgresStore {
         )
         .bind(self.ledger)
         .bind(each(hashes, <[u8; 32]>::as_slice));
-        self.all(rows).await?.into_iter().map(columns::token).collect()
+        self.pool.all(rows).await?.into_iter().map(columns::token).collect()
     }
 
     async fn revoke_token(&self, hash: &[u8; 32]) -> Result<bool> {
         let revoke = query("UPDATE token SET revoked = TRUE WHERE ledger = $1 AND hash = $2")
             .bind(self.ledger)
             .bind(hash.as_slice());
-        Ok(self.execute(revoke).await? > 0)
+        Ok(self.pool.execute(revoke).await? > 0)
     }
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
@@ -96,7 +96,7 @@ impl Tokens for PostgresStore {
              FROM token WHERE ledger = $1 ORDER BY actor, hash",
         )
         .bind(self.ledger);
-        self.all(rows).await?.into_iter().map(columns::token).collect()
+        self.pool.all(rows).await?.into_iter().map(columns::token).collect()
     }
 
     async fn note_token(&self, hash: &[u8; 32], known: Known) -> Result<()> {
@@ -104,7 +104,7 @@ impl Tokens for PostgresStore {
             .bind(self.ledger)
             .bind(hash.as_slice())
             .bind(known.number());
-        self.execute(note).await.map(|_| ())
+        self.pool.execute(note).await.map(|_| ())
     }
 }
 
@@ -112,11 +112,11 @@ impl Tokens for PostgresStore {
 impl FormerKeys for PostgresStore {
     async fn former_data_keys(&self) -> Result<Vec<WrappedKey>> {
         let rows = query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1");
-        self.all(rows.bind(self.ledger)).await?.into_iter().map(columns::data_key).collect()
+        self.pool.all(rows.bind(self.ledger)).await?.into_iter().map(columns::data_key).collect()
     }
 
     async fn forget_former_data_keys(&self) -> Result<()> {
         let forget = query("DELETE FROM data_key WHERE ledger = $1").bind(self.ledger);
-        self.execute(forget).await.map(|_| ())
+        self.pool.execute(forget).await.map(|_| ())
     }
 }

@@ -28,7 +28,7 @@ impl Seals for PostgresStore {
         .bind(self.ledger)
         .bind(signed(from)?)
         .bind(i64::from(limit));
-        let seals: Result<_> = self.all(seals).await?.into_iter().map(columns::seal).collect();
+        let seals: Result<_> = self.pool.all(seals).await?.into_iter().map(columns::seal).collect();
         gap_free("seals", from, seals?, |seal| seal.number)
     }
 
@@ -40,7 +40,7 @@ impl Seals for PostgresStore {
         .bind(self.ledger)
         .bind(trial.as_str())
         .bind(signed(trialseq)?);
-        self.optional(seal).await?.map(|(seal,)| columns::number(seal)).transpose()
+        self.pool.optional(seal).await?.map(|(seal,)| columns::number(seal)).transpose()
     }
 
     async fn sealed_head(&self, trial: &TrialId, seal: u64) -> Result<Option<SealedHead>> {
@@ -51,7 +51,7 @@ impl Seals for PostgresStore {
         .bind(self.ledger)
         .bind(trial.as_str())
         .bind(signed(seal)?);
-        self.optional(head).await?.map(columns::sealed_head).transpose()
+        self.pool.optional(head).await?.map(columns::sealed_head).transpose()
     }
 
     async fn sealed_heads(&self, seal: u64) -> Result<Vec<SealedHead>> {
@@ -64,7 +64,7 @@ impl Seals for PostgresStore {
         )
         .bind(self.ledger)
         .bind(signed(seal)?);
-        self.all(heads).await?.into_iter().map(columns::sealed_head).collect()
+        self.pool.all(heads).await?.into_iter().map(columns::sealed_head).collect()
     }
 
     async fn parts(&self, level: u8, parts: &[(TrialId, Range<u64>)]) -> Result<Vec<Vec<Hash>>> {
@@ -77,7 +77,7 @@ impl Seals for PostgresStore {
         if level > 0 {
             rows = rows.bind(i16::from(level));
         }
-        let rows: Vec<(Vec<u8>,)> = self.all(rows).await?;
+        let rows: Vec<(Vec<u8>,)> = self.pool.all(rows).await?;
         rows.into_iter().map(|(hashes,)| columns::hashes(&hashes)).collect()
     }
 
@@ -91,7 +91,7 @@ impl Seals for PostgresStore {
         .bind(i16::from(level))
         .bind(signed(from)?)
         .bind(i64::from(limit));
-        columns::nodes(tree, level, from, self.all(nodes).await?)
+        columns::nodes(tree, level, from, self.pool.all(nodes).await?)
     }
 
     async fn put_checkpoint(&self, size: u64, note: &[u8]) -> Result<Vec<u8>> {
@@ -102,22 +102,22 @@ impl Seals for PostgresStore {
         .bind(self.ledger)
         .bind(signed(size)?)
         .bind(note);
-        self.execute(put).await?;
+        self.pool.execute(put).await?;
         let stored = query_as("SELECT note FROM checkpoint WHERE ledger = $1 AND size = $2");
-        let (stored,) = self.one(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        let (stored,) = self.pool.one(stored.bind(self.ledger).bind(signed(size)?)).await?;
         Ok(stored)
     }
 
     async fn checkpoint(&self, size: u64) -> Result<Option<Vec<u8>>> {
         let stored = query_as("SELECT note FROM checkpoint WHERE ledger = $1 AND size = $2");
-        let stored = self.optional(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        let stored = self.pool.optional(stored.bind(self.ledger).bind(signed(size)?)).await?;
         Ok(stored.map(|(note,)| note))
     }
 
     async fn newest_checkpoint(&self) -> Result<Option<(u64, Vec<u8>)>> {
         let newest =
             query_as("SELECT size, note FROM checkpoint WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
-        self.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
+        self.pool.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
     }
 
     async fn put_note(&self, size: u64, note: &[u8]) -> Result<Vec<u8>> {
@@ -127,28 +127,28 @@ impl Seals for PostgresStore {
         .bind(self.ledger)
         .bind(signed(size)?)
         .bind(note);
-        self.execute(put).await?;
+        self.pool.execute(put).await?;
         let stored = query_as("SELECT note FROM note WHERE ledger = $1 AND size = $2");
-        let (stored,) = self.one(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        let (stored,) = self.pool.one(stored.bind(self.ledger).bind(signed(size)?)).await?;
         Ok(stored)
     }
 
     async fn note(&self, size: u64) -> Result<Option<Vec<u8>>> {
         let stored = query_as("SELECT note FROM note WHERE ledger = $1 AND size = $2");
-        let stored = self.optional(stored.bind(self.ledger).bind(signed(size)?)).await?;
+        let stored = self.pool.optional(stored.bind(self.ledger).bind(signed(size)?)).await?;
         Ok(stored.map(|(note,)| note))
     }
 
     async fn newest_note(&self) -> Result<Option<(u64, Vec<u8>)>> {
         let newest = query_as("SELECT size, note FROM note WHERE ledger = $1 ORDER BY size DESC LIMIT 1");
-        self.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
+        self.pool.optional(newest.bind(self.ledger)).await?.map(columns::sized_note).transpose()
     }
 
     async fn note_from(&self, size: u64) -> Result<Option<(u64, Vec<u8>)>> {
         let first =
             query_as("SELECT size, note FROM note WHERE ledger = $1 AND size >= $2 ORDER BY size LIMIT 1");
         let first = first.bind(self.ledger).bind(signed(size)?);
-        self.optional(first).await?.map(columns::sized_note).transpose()
+        self.pool.optional(first).await?.map(columns::sized_note).transpose()
     }
 
     async fn notes_until(&self, size: u64, limit: u32) -> Result<Vec<(u64, Vec<u8>)>> {
@@ -156,7 +156,7 @@ impl Seals for PostgresStore {
             "SELECT size, note FROM note WHERE ledger = $1 AND size <= $2 ORDER BY size DESC LIMIT $3",
         );
         let notes = notes.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
-        self.all(notes).await?.into_iter().map(columns::sized_note).collect()
+        self.pool.all(notes).await?.into_iter().map(columns::sized_note).collect()
     }
 
     async fn put_timestamp(&self, timestamp: &TimestampRow) -> Result<TimestampRow> {
@@ -169,9 +169,9 @@ impl Seals for PostgresStore {
         .bind(size)
         .bind(timestamp.time.micros())
         .bind(timestamp.reply.as_slice());
-        self.execute(put).await?;
+        self.pool.execute(put).await?;
         let stored = query_as("SELECT size, time, reply FROM note_timestamp WHERE ledger = $1 AND size = $2");
-        columns::timestamp(self.one(stored.bind(self.ledger).bind(size)).await?)
+        columns::timestamp(self.pool.one(stored.bind(self.ledger).bind(size)).await?)
     }
 
     async fn timestamp_from(&self, size: u64) -> Result<Option<TimestampRow>> {
@@ -179,7 +179,7 @@ impl Seals for PostgresStore {
             "SELECT size, time, reply FROM note_timestamp WHERE ledger = $1 AND size >= $2 ORDER BY size LIMIT 1",
         );
         let first = first.bind(self.ledger).bind(signed(size)?);
-        self.optional(first).await?.map(columns::timestamp).transpose()
+        self.pool.optional(first).await?.map(columns::timestamp).transpose()
     }
 
     async fn timestamp_sizes(&self, size: u64, limit: u32) -> Result<Vec<u64>> {
@@ -187,14 +187,14 @@ impl Seals for PostgresStore {
             "SELECT size FROM note_timestamp WHERE ledger = $1 AND size >= $2 ORDER BY size LIMIT $3",
         );
         let sizes = sizes.bind(self.ledger).bind(signed(size)?).bind(i64::from(limit));
-        self.all(sizes).await?.into_iter().map(|(size,)| columns::number(size)).collect()
+        self.pool.all(sizes).await?.into_iter().map(|(size,)| columns::number(size)).collect()
     }
 
     async fn newest_timestamp(&self) -> Result<Option<TimestampRow>> {
         let newest = query_as(
             "SELECT size, time, reply FROM note_timestamp WHERE ledger = $1 ORDER BY size DESC LIMIT 1",
         );
-        self.optional(newest.bind(self.ledger)).await?.map(columns::timestamp).transpose()
+        self.pool.optional(newest.bind(self.ledger)).await?.map(columns::timestamp).transpose()
     }
 }
 

@@ -2,25 +2,19 @@
 //! go back.
 
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sqlx::pool::{PoolConnection, PoolConnectionMetadata};
-use sqlx::postgres::{PgArguments, PgDatabaseError, PgPool, PgRow, PgSeverity};
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::{PgArguments, PgDatabaseError, PgRow, PgSeverity};
 use sqlx::query::{Query, QueryAs};
-use sqlx::{Connection, Error, FromRow, PgConnection, Postgres, SqlSafeStr};
+use sqlx::{Error, FromRow, PgConnection, Postgres, SqlSafeStr};
 use trialseal_store::{Result, StoreError};
 
-use crate::PostgresStore;
 use crate::error::failed;
+use crate::pool::Health;
 
-/// How long a connection that lies idle is taken for alive.
-const FRESH: Duration = Duration::from_secs(1);
-/// How long one that is asked for a sign of life may take to give it.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
-
-type Statement<'q> = Query<'q, Postgres, PgArguments>;
-type Rows<'q, O> = QueryAs<'q, Postgres, O, PgArguments>;
+pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
+pub(crate) type Rows<'q, O> = QueryAs<'q, Postgres, O, PgArguments>;
 
 /// A connection, and what is under way on it.
 pub(crate) struct Session {
@@ -49,6 +43,11 @@ struct Step {
 }
 
 impl Session {
+    /// Nothing is under way on the connection.
+    pub(crate) fn new(connection: PoolConnection<Postgres>, patience: Duration, health: Health) -> Self {
+        Self { connection: Some(connection), state: State::Idle, patience, health }
+    }
+
     /// Begins a transaction.
     pub(crate) async fn begin(&mut self) -> Result<()> {
         self.begin_by("BEGIN").await
@@ -145,7 +144,7 @@ impl Step {
     }
 }
 
-fn missing() -> StoreError {
+pub(crate) fn missing() -> StoreError {
     failed(Error::RowNotFound)
 }
 
@@ -171,73 +170,5 @@ impl Drop for Session {
             }
             State::Busy => connection.close_on_drop(),
         }
-    }
-}
-
-/// When a connection was last found broken. Those that lie idle may have died with it.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Health(Arc<Mutex<Option<Instant>>>);
-
-impl Health {
-    fn broke(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
-
-    /// Whether an idle connection can be used. One that was used a moment ago is not asked, for that would cost a round
-    /// trip before each statement.
-    pub(crate) async fn admits(
-        self,
-        connection: &mut PgConnection,
-        idle: PoolConnectionMetadata,
-    ) -> sqlx::Result<bool> {
-        let broken = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.idle_for < FRESH && broken.is_none_or(|broken| broken.elapsed() > FRESH) {
-            return Ok(true);
-        }
-        let pinged = tokio::time::timeout(SIGN_OF_LIFE, connection.ping()).await;
-        Ok(pinged.is_ok_and(|pinged| pinged.is_ok()))
-    }
-}
-
-impl PostgresStore {
-    /// A connection for several steps.
-    pub(crate) async fn session(&self) -> Result<Session> {
-        self.session_of(&self.pool).await
-    }
-
-    /// As [`session`](Self::session), from another pool.
-    pub(crate) async fn session_of(&self, pool: &PgPool) -> Result<Session> {
-        let connection = pool.acquire().await.map_err(failed)?;
-        let (patience, health) = (self.patience, self.health.clone());
-        Ok(Session { connection: Some(connection), state: State::Idle, patience, health })
-    }
-
-    /// As [`Session::all`], on a connection of its own.
-    pub(crate) async fn all<O>(&self, query: Rows<'_, O>) -> Result<Vec<O>>
-    where
-        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
-    {
-        self.session().await?.all(query).await
-    }
-
-    /// As [`Session::optional`], on a connection of its own.
-    pub(crate) async fn optional<O>(&self, query: Rows<'_, O>) -> Result<Option<O>>
-    where
-        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
-    {
-        self.session().await?.optional(query).await
-    }
-
-    /// The row of a query that must find one.
-    pub(crate) async fn one<O>(&self, query: Rows<'_, O>) -> Result<O>
-    where
-        O: Send + Unpin + for<'r> FromRow<'r, PgRow>,
-    {
-        self.optional(query).await?.ok_or_else(missing)
-    }
-
-    /// As [`Session::execute`], on a connection of its own.
-    pub(crate) async fn execute(&self, statement: Statement<'_>) -> Result<u64> {
-        self.session().await?.execute(statement).await
     }
 }

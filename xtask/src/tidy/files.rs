@@ -23,24 +23,31 @@ const FORBIDDEN_WORDS: &[(&str, &str)] = &[
 /// Folders that only exist on somebody's machine.
 const MACHINE_PATHS: &[(&str, &str)] = &[("/ro", "ot/"), ("/ho", "me/"), ("/Us", "ers/")];
 
+/// Of the record (`migrations/ENGINE/`) and of the key store (`migrations/keys/ENGINE/`).
 pub(super) fn migrations(tree: &Tree) -> Vec<String> {
-    let mut by_engine: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut stores: BTreeMap<String, BTreeMap<&str, BTreeSet<&str>>> = BTreeMap::new();
     for file in &tree.files {
         let parts: Option<Vec<&str>> = file.iter().map(|part| part.to_str()).collect();
-        if let Some(["migrations", engine, name]) = parts.as_deref() {
-            by_engine.entry(engine).or_default().insert(name);
+        if let Some([store @ .., engine, name]) = parts.as_deref()
+            && store.first() == Some(&"migrations")
+        {
+            stores.entry(store.join("/")).or_default().entry(engine).or_default().insert(name);
         }
     }
+    stores.iter().flat_map(|(store, by_engine)| migrations_of(store, by_engine)).collect()
+}
+
+fn migrations_of(store: &str, by_engine: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<String> {
     let all: BTreeSet<&str> = by_engine.values().flatten().copied().collect();
     let mut breaches = Vec::new();
-    for (engine, names) in &by_engine {
+    for (engine, names) in by_engine {
         let missing = all.difference(names);
-        breaches.extend(missing.map(|name| format!("migrations/{engine}/{name} is missing")));
+        breaches.extend(missing.map(|name| format!("{store}/{engine}/{name} is missing")));
         for (number, name) in (1_usize..).zip(names) {
             let is_next =
                 name.starts_with(&format!("{number:04}_")) && extension_is(Path::new(name), &["sql"]);
             if !is_next {
-                breaches.push(format!("migrations/{engine}/{name} should be {number:04}_….sql"));
+                breaches.push(format!("{store}/{engine}/{name} should be {number:04}_….sql"));
             }
         }
     }
@@ -106,13 +113,17 @@ mod tests {
             ("migrations/sqlite/0001_a.sql", ""),
             ("migrations/sqlite/0003_b.sql", ""),
             ("migrations/postgres/0001_a.sql", ""),
+            ("migrations/keys/sqlite/0001_k.sql", ""),
+            ("migrations/keys/postgres/0001_l.sql", ""),
         ]);
         let breaches = migrations(&tree);
         assert_eq!(
             breaches,
             [
                 "migrations/postgres/0003_b.sql is missing",
-                "migrations/sqlite/0003_b.sql should be 0002_….sql"
+                "migrations/sqlite/0003_b.sql should be 0002_….sql",
+                "migrations/keys/postgres/0001_k.sql is missing",
+                "migrations/keys/sqlite/0001_l.sql is missing",
             ]
         );
     }
