@@ -1,4 +1,4 @@
--- What the service may do with each table, and nothing besides. After `trialseal migrate`, at the beginning and with every new
+-- What the service may do with each table of the record, and nothing besides; keys.sql says it of the key database. After `trialseal migrate`, at the beginning and with every new
 -- version, as the owner or a superuser:
 --
 --     psql --dbname trialseal --set ON_ERROR_STOP=1 --file rights.sql
@@ -14,8 +14,8 @@ GRANT SELECT, INSERT ON event, command, natural_key, seal, sealed_head, tree_nod
 -- How far the record is: one row a ledger, trial and stream.
 GRANT SELECT, INSERT, UPDATE ON ledger, trial, stream TO trialseal_service;
 
--- Wrapped data keys.
-GRANT SELECT, INSERT ON data_key TO trialseal_service;
+-- Wrapped data keys of before they had a database of their own: they are moved there once.
+GRANT SELECT, DELETE ON data_key TO trialseal_service;
 
 -- What can be made again from the record.
 GRANT SELECT, INSERT, UPDATE, DELETE ON read_model, read_model_doc TO trialseal_service;

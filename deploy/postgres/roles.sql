@@ -1,12 +1,15 @@
--- The users of a ledger's database, and who owns it. Once a database, as a superuser, in the database itself:
+-- The users of a ledger's databases, and who owns these. Once a database, as a superuser, in the database itself:
 --
 --     createdb trialseal
 --     psql --dbname trialseal --set ON_ERROR_STOP=1 --file roles.sql
+--     createdb trialseal_keys
+--     psql --dbname trialseal_keys --set ON_ERROR_STOP=1 --file roles.sql
 --
 -- trialseal_owner makes and changes the tables, and nothing else (`trialseal migrate`); it is not used while the service runs.
 -- trialseal_service is the service: what it may do stands in rights.sql.
--- trialseal_backup reads everything, for pg_dump: data and their keys, which tell nothing without the master key; hashes of
--- tokens and passwords; and in clear the login names and what stands in the headers of events.
+-- trialseal_backup reads everything, for pg_dump: data, which tell nothing without their keys, and keys, which tell nothing
+-- without the master key; hashes of tokens and passwords; and in clear the login names and what stands in the headers of
+-- events. Who keeps the backups of the one database should have a user of their own, and not see the other.
 --
 -- They log in as pg_hba.conf says. Give passwords with \password, never in a file.
 

@@ -45,7 +45,7 @@ impl Database {
     }
 
     /// What the service is told.
-    pub(crate) fn url(&self) -> String {
+    pub fn url(&self) -> String {
         match &self.0 {
             Kind::Sqlite { .. } => "sqlite".to_owned(),
             Kind::Postgres { server, name } => {
@@ -57,6 +57,13 @@ impl Database {
     /// A database on the server of the tests.
     pub fn on_postgres() -> Self {
         Self(make_on_server(test_server()))
+    }
+
+    /// Makes another database on a server that is a test's own, with which it goes; answers what a service is told.
+    pub fn url_beside(&self, name: &str) -> String {
+        let Kind::Postgres { server, .. } = &self.0 else { panic!("the embedded database has no server") };
+        on_server(server, &format!("CREATE DATABASE {name}"));
+        PgConnectOptions::clone(server).database(name).to_url_lossy().to_string()
     }
 
     /// The one database of a server that is a test's own, and goes with it.

@@ -58,6 +58,8 @@ pub struct Service {
     /// What a shell does before it becomes `trialseal serve`.
     shell: &'static str,
     database: Arc<Database>,
+    /// The key database, where it is not a file in `dir`.
+    keys: Option<Arc<Database>>,
     dir: Arc<TempDir>,
     /// Beside `dir`, which belongs to the service.
     log: PathBuf,
@@ -87,7 +89,8 @@ impl Service {
         Self::start_in(shell, dir, database, url, settings)
     }
 
-    /// Starts a service with a new ledger on a PostgreSQL database that it reaches through a proxy.
+    /// Starts a service with a new ledger on a PostgreSQL database that it reaches through a proxy; to its keys it has a way of
+    /// its own.
     pub fn start_behind(proxy: &Proxy, database: Database, settings: &[(&'static str, &str)]) -> Self {
         let url = database.url_at(proxy.address());
         Self::start_in("", folder(), database, url, settings)
@@ -125,8 +128,10 @@ impl Service {
     }
 
     fn prepared_in(dir: TempDir, database: Database, url: String, settings: &[(&'static str, &str)]) -> Self {
+        let keys = (database.engine() == Engine::Postgres).then(Database::on_postgres);
         let mut all = vec![
             ("TRIALSEAL_DATABASE_URL", url),
+            ("TRIALSEAL_KEY_DATABASE_URL", keys.as_ref().map_or("file".to_owned(), Database::url)),
             ("TRIALSEAL_SEAL_INTERVAL_MS", "200".to_owned()),
             // What goes well is not shown where a test fails.
             ("TRIALSEAL_LOG", "warn".to_owned()),
@@ -134,15 +139,21 @@ impl Service {
             ("TRIALSEAL_ORIGIN", "ledger.example.org/test".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
-        Self::new(Arc::new(database), Arc::new(dir), all)
+        Self::new(Arc::new(database), keys.map(Arc::new), Arc::new(dir), all)
     }
 
-    fn new(database: Arc<Database>, dir: Arc<TempDir>, settings: Vec<(&'static str, String)>) -> Self {
+    fn new(
+        database: Arc<Database>,
+        keys: Option<Arc<Database>>,
+        dir: Arc<TempDir>,
+        settings: Vec<(&'static str, String)>,
+    ) -> Self {
         let logs = tempfile::Builder::new().prefix("trialseal-log-").tempdir().unwrap();
         Self {
             child: None,
             shell: "",
             database,
+            keys,
             log: logs.path().join("log"),
             _logs: logs,
             dir,
@@ -155,12 +166,13 @@ impl Service {
 
     /// Starts another process on the same folder and database, which stands by.
     pub fn sharing_its_folder(&self) -> Self {
-        let mut beside = Self::new(Arc::clone(&self.database), Arc::clone(&self.dir), self.settings.clone());
+        let (database, dir) = (Arc::clone(&self.database), Arc::clone(&self.dir));
+        let mut beside = Self::new(database, self.keys.clone(), dir, self.settings.clone());
         beside.start_standby();
         beside
     }
 
-    /// Starts another process on the same database, in a folder of its own with the same keys. It stands by.
+    /// Starts another process on the same databases, in a folder of its own with the same key files. It stands by.
     pub fn with_its_keys(&self) -> Self {
         self.with_its_keys_and(self.settings.clone())
     }
@@ -178,7 +190,7 @@ impl Service {
         for key in all_files(&self.dir().join("keys")) {
             fs::copy(&key, dir.path().join("keys").join(key.file_name().unwrap())).unwrap();
         }
-        let mut beside = Self::new(Arc::clone(&self.database), Arc::new(dir), settings);
+        let mut beside = Self::new(Arc::clone(&self.database), self.keys.clone(), Arc::new(dir), settings);
         beside.start_standby();
         beside
     }

@@ -30,7 +30,10 @@ impl Setup {
     fn on(server: &Cluster) -> Self {
         let proxy = Proxy::to(server.address());
         let database = Database::on(proxy.address());
-        let service = Service::start_behind(&proxy, database, &[("TRIALSEAL_SEAL_INTERVAL_MS", "100")]);
+        // The keys go down and over with the record.
+        let keys = database.url_beside("keys");
+        let settings = [("TRIALSEAL_SEAL_INTERVAL_MS", "100"), ("TRIALSEAL_KEY_DATABASE_URL", &keys)];
+        let service = Service::start_behind(&proxy, database, &settings);
         let trial = Trial::open(&service, "FAILOVER-1");
         let verifier = Verifier::of(&service);
         let clients = vec![service.client(Role::Investigator)];

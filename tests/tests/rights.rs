@@ -7,6 +7,7 @@ use trialseal_tests::{Database, Rng, Role, Service, Trial, Verifier, bodies, exp
 
 const ROLES: &str = include_str!("../../deploy/postgres/roles.sql");
 const RIGHTS: &str = include_str!("../../deploy/postgres/rights.sql");
+const KEYS: &str = include_str!("../../deploy/postgres/keys.sql");
 const TRIAL: &str = "RIGHTS-1";
 
 /// What somebody tries who has the service's password.
@@ -19,6 +20,7 @@ const ATTEMPTS: &[&str] = &[
     "UPDATE checkpoint SET size = size",
     "DELETE FROM note",
     "UPDATE data_key SET wrapped = wrapped",
+    "INSERT INTO data_key (ledger) VALUES (1)",
     "DELETE FROM natural_key",
     "DELETE FROM token",
     "DELETE FROM account",
@@ -39,9 +41,19 @@ const ATTEMPTS: &[&str] = &[
     "COPY event TO '/tmp/trialseal-event'",
 ];
 
-/// The tables that rights.sql lets the service at.
-fn granted_tables() -> Vec<&'static str> {
-    let grants = RIGHTS.lines().filter(|line| line.ends_with("TO trialseal_service;"));
+/// What they try in the key database.
+const ATTEMPTS_ON_KEYS: &[&str] = &[
+    "DELETE FROM data_key",
+    "TRUNCATE data_key",
+    "DELETE FROM master_key",
+    "DROP TABLE data_key",
+    "CREATE TABLE mine (a INTEGER)",
+    "UPDATE _sqlx_migrations SET version = version",
+];
+
+/// The tables that a file of rights lets the service at.
+fn granted_tables(rights: &'static str) -> Vec<&'static str> {
+    let grants = rights.lines().filter(|line| line.ends_with("TO trialseal_service;"));
     let lists = grants.filter_map(|line| line.split_once(" ON ")?.1.strip_suffix(" TO trialseal_service;"));
     let mut tables: Vec<_> = lists.flat_map(|list| list.split(", ")).collect();
     tables.sort_unstable();
@@ -50,22 +62,28 @@ fn granted_tables() -> Vec<&'static str> {
 
 #[test]
 fn the_service_works_with_the_least_rights_and_cannot_change_the_record() {
-    let database = Database::on_postgres();
-    database.execute(ROLES).unwrap();
+    let (database, keys) = (Database::on_postgres(), Database::on_postgres());
+    for database in [&database, &keys] {
+        database.execute(ROLES).unwrap();
+    }
     let (owner, user) = (database.url_of("trialseal_owner"), database.url_of("trialseal_service"));
     let mut service = Service::prepared_on(database, &user);
+    service.set("TRIALSEAL_KEY_DATABASE_URL", &keys.url_of("trialseal_service"));
 
     // The service may not make the tables, and says who does.
     let said = service.command(&["keys"]);
     let said = String::from_utf8_lossy(&said.stderr).into_owned();
     assert!(said.contains("`trialseal migrate` as their owner") && said.lines().count() == 1, "{said}");
-    let migrated = service.command(&["migrate", "--database-url", &owner]);
+    let key_owner = keys.url_of("trialseal_owner");
+    let migrated = service.command(&["migrate", "--database-url", &owner, "--key-database-url", &key_owner]);
     assert!(migrated.status.success(), "{}", String::from_utf8_lossy(&migrated.stderr));
-    service.database().execute(RIGHTS).unwrap();
-    let tables = service.database().texts(
-        "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename COLLATE \"C\"",
-    );
-    assert_eq!(granted_tables(), tables, "each table stands in deploy/postgres/rights.sql once");
+    for (database, rights) in [(service.database(), RIGHTS), (&keys, KEYS)] {
+        database.execute(rights).unwrap();
+        let tables = database.texts(
+            "SELECT tablename::TEXT FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename COLLATE \"C\"",
+        );
+        assert_eq!(granted_tables(rights), tables, "each table stands in a file of deploy/postgres once");
+    }
 
     // All of its work: commands, an import, seals, read models and their rebuilding, reading, exports, people, keys.
     service.start_again();
@@ -96,8 +114,9 @@ fn the_service_works_with_the_least_rights_and_cannot_change_the_record() {
     service.wait_until_sealed();
 
     // And nothing else.
-    for attempt in ATTEMPTS {
-        let refusal = service.database().execute_as("trialseal_service", attempt).expect_err(attempt);
+    let attempts = ATTEMPTS.iter().map(|attempt| (service.database(), attempt));
+    for (database, attempt) in attempts.chain(ATTEMPTS_ON_KEYS.iter().map(|attempt| (&keys, attempt))) {
+        let refusal = database.execute_as("trialseal_service", attempt).expect_err(attempt);
         let words = ["permission denied", "must be ", "append-only"];
         assert!(words.iter().any(|word| refusal.contains(word)), "{attempt}: {refusal}");
     }

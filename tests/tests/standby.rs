@@ -211,7 +211,8 @@ fn a_process_that_ends_in_order_hands_over_at_once() {
 
 #[test]
 fn who_shares_the_folder_takes_over_from_the_dead_at_once() {
-    let mut first = Service::start(Engine::Postgres);
+    // So they share the file of keys as well.
+    let mut first = Service::start_with(Engine::Postgres, &[("TRIALSEAL_KEY_DATABASE_URL", "file")]);
     let trial = Trial::open(&first, TRIAL);
     let verifier = Verifier::of(&first);
     first.wait_until_sealed();

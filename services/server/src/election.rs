@@ -219,6 +219,7 @@ mod tests {
             let settings = Settings::from_env(|name| match name {
                 "TRIALSEAL_DIR" => Some(dir.clone()),
                 "TRIALSEAL_DATABASE_URL" => Some("postgres://nobody.asks.example/it".to_owned()),
+                "TRIALSEAL_KEY_DATABASE_URL" => Some("file".to_owned()),
                 _ => None,
             });
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -29,11 +29,6 @@ pub(crate) fn make_folder(dir: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-/// The key store: where the data keys lie, wrapped.
-pub(crate) fn store_file(dir: &Path) -> PathBuf {
-    folder(dir).join("data-keys.sqlite")
-}
-
 /// What a key is for, as the files and commands say it.
 pub(crate) fn name(purpose: KeyPurpose) -> &'static str {
     match purpose {

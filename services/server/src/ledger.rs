@@ -1,4 +1,5 @@
-//! Opening a ledger: its folder, its keys, its database. No other module knows which engines there are.
+//! Opening a ledger: its folder, its keys, its database. No other module but that of the key store knows which engines there
+//! are.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,18 +15,19 @@ use trialseal_seal::hash::Hash;
 use trialseal_seal::note::{KeyKind, Signer, VerifierKey};
 use trialseal_seal::trust::Trust;
 use trialseal_store::{Progress, Store};
-use trialseal_store_postgres::PostgresStore;
-use trialseal_store_sqlite::{SqliteKeys, SqliteStore};
-use trialseal_vault::{DataKeys as _, KeyManagement, MasterKeyFile, Vault};
+use trialseal_store_postgres::{PostgresKeys, PostgresStore};
+use trialseal_store_sqlite::SqliteStore;
+use trialseal_vault::{DataKeys, MasterKeyFile, Vault};
 
 use crate::policy::PublicationPolicy;
 use crate::register::Register;
-use crate::{files, keys};
+use crate::{files, key_store, keys};
 
-/// A ledger's folder and its database, before anybody has looked at its keys.
+/// A ledger's folder, its database and its key store, before anybody has looked at a key.
 pub(crate) struct Found {
     pub(crate) dir: PathBuf,
     pub(crate) store: Arc<dyn Store>,
+    pub(crate) keys: Arc<dyn DataKeys>,
 }
 
 /// An open ledger.
@@ -59,20 +61,33 @@ impl Ledger {
         matches!(settings.database, Database::Sqlite(_))
     }
 
-    /// Brings the tables up to date, and opens no ledger.
+    /// Brings the tables of record and key store up to date, and opens no ledger.
     pub(crate) async fn migrate(settings: &Settings) -> Result<()> {
-        let Database::Postgres(url) = &settings.database else {
+        let Settings { database, key_database, .. } = settings;
+        if let Database::Postgres(url) = database {
+            PostgresStore::migrate(url).await.context("cannot bring the record's database up to date")?;
+        }
+        if let Database::Postgres(url) = key_database {
+            PostgresKeys::migrate(url).await.context("cannot bring the key database up to date")?;
+        }
+        if let (Database::Sqlite(_), Database::Sqlite(_)) = (database, key_database) {
             bail!(
                 "the embedded database is brought up to date by every start; --database-url names another one"
-            )
-        };
-        Ok(PostgresStore::migrate(url).await?)
+            );
+        }
+        Ok(())
     }
 
     /// Opens the ledger in `settings.dir`, or makes one.
     pub(crate) async fn open_or_make(settings: &Settings) -> Result<Self> {
-        let Found { dir, store } = Self::find(settings).await?;
-        Self::with_keys(settings, dir, store).await
+        let found = Self::find(settings).await?;
+        // Whoever moves them must be the one who serves.
+        if !found.store.former_data_keys().await?.is_empty() {
+            bail!(
+                "the data keys of this ledger still lie in the database of the record: start serve once, which moves them"
+            );
+        }
+        Self::with_keys(settings, found).await
     }
 
     /// Makes the folder of the ledger in `settings.dir` and its tables where they are missing, and no keys.
@@ -82,11 +97,13 @@ impl Ledger {
         keys::make_folder(&dir)?;
         let origin = origin(&dir, settings.origin.as_deref())?;
         let store = connect(settings, &origin).await?;
-        Ok(Found { dir, store })
+        let keys = key_store::open(&settings.key_database, store.as_ref()).await?;
+        Ok(Found { dir, store, keys })
     }
 
     /// Opens a ledger that was found, or makes what is missing.
-    pub(crate) async fn with_keys(settings: &Settings, dir: PathBuf, store: Arc<dyn Store>) -> Result<Self> {
+    pub(crate) async fn with_keys(settings: &Settings, found: Found) -> Result<Self> {
+        let Found { dir, store, keys } = found;
         // Only a ledger without any event gets new keys. To one that has events a missing key is a loss to be told of.
         let master = if store.head().await?.position == 0 {
             keys::make_missing(&keys::file(&dir, KeyPurpose::Log))?;
@@ -95,7 +112,7 @@ impl Ledger {
         } else {
             MasterKeyFile::open(&settings.master_key_file)?
         };
-        let vault = open_vault(&dir, store.as_ref(), Arc::new(master)).await?;
+        let vault = key_store::open_vault(store.as_ref(), keys, Arc::new(master)).await?;
         let log = log_keys(&dir, &store, &vault).await?;
         let policy = PublicationPolicy::read(settings.policy_file.as_deref(), &log)?;
         Ok(Self { dir, store, vault: Arc::new(vault), policy })
@@ -141,32 +158,6 @@ impl Ledger {
     pub(crate) fn log_folder(&self) -> PathBuf {
         self.dir.join("log")
     }
-}
-
-/// Opens the vault on the key store in the ledger's folder.
-async fn open_vault(dir: &Path, store: &dyn Store, master: Arc<dyn KeyManagement>) -> Result<Vault> {
-    let (file, origin) = (keys::store_file(dir), store.origin());
-    let opened = SqliteKeys::open(&file, origin).await;
-    let keys = opened.with_context(|| format!("cannot open the key store {}", file.display()))?;
-    let former = store.former_data_keys().await?;
-    if former.is_empty() && keys.master_key().await?.is_none() && store.head().await?.position > 0 {
-        bail!(
-            "the key store {} has no keys, and without them the record cannot be read: \
-             put it back from where the newest copy is kept",
-            file.display()
-        );
-    }
-    for key in &former {
-        keys.add_data_key(key).await?;
-    }
-    let vault = Vault::open(origin, Arc::new(keys), master).await?;
-    if !former.is_empty() {
-        // Backups of the database have these keys, too: they are of no use once another master key wraps them.
-        let count = vault.renew_master_key().await?;
-        store.forget_former_data_keys().await?;
-        tracing::info!(count, "server.keys.moved");
-    }
-    Ok(vault)
 }
 
 fn log_signers(dir: &Path, origin: &str) -> Result<Vec<Signer>> {

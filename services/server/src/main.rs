@@ -10,6 +10,7 @@ mod election;
 mod erasure;
 mod files;
 mod http;
+mod key_store;
 mod keys;
 mod ledger;
 mod lock;
@@ -85,8 +86,8 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Make the tables of a PostgreSQL database, or bring them up to date, as the user who owns them. The service does so by
-    /// itself where its own user may.
+    /// Make the tables of the PostgreSQL databases, or bring them up to date, as the user who owns them. The service does so
+    /// by itself where its own user may.
     Migrate {
         #[command(flatten)]
         place: Place,
@@ -169,6 +170,9 @@ struct Place {
     /// A PostgreSQL address; the embedded database is used without one.
     #[arg(long)]
     database_url: Option<String>,
+    /// Where the data keys lie: `file`, or the address of a PostgreSQL database of its own.
+    #[arg(long)]
+    key_database_url: Option<String>,
     /// The ledger's name, chosen once: a host and path without scheme, such as ledger.example.org/main.
     #[arg(long)]
     origin: Option<String>,
@@ -179,6 +183,7 @@ impl Place {
         let settings = Settings::from_process(|name| match name {
             "TRIALSEAL_DIR" => self.dir.as_ref().map(|dir| dir.to_string_lossy().into_owned()),
             "TRIALSEAL_DATABASE_URL" => self.database_url.clone(),
+            "TRIALSEAL_KEY_DATABASE_URL" => self.key_database_url.clone(),
             "TRIALSEAL_ORIGIN" => self.origin.clone(),
             "TRIALSEAL_PORT" => port.map(|port| port.to_string()),
             "TRIALSEAL_LISTEN" => listen.map(str::to_owned),

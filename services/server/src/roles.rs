@@ -33,7 +33,7 @@ use crate::bootstrap;
 use crate::election::{self, Elected};
 use crate::erasure::KeptFiles;
 use crate::http::{self, Services};
-use crate::ledger::Ledger;
+use crate::ledger::{Found, Ledger};
 use crate::lock::FolderLock;
 
 /// How long a submitter who asked for it waits for the seal, or its witnesses, before being told how far it came.
@@ -49,7 +49,8 @@ pub(crate) async fn serve(settings: Settings) -> Result<()> {
     let found = Ledger::find(&settings).await?;
     let won = election::win(&settings, &found.store, folder, &listener, &shutdown).await?;
     let Some(mut elected) = won else { return Ok(()) };
-    let served = match Ledger::with_keys(&settings, found.dir, elected.store.clone()).await {
+    let found = Found { store: elected.store.clone(), ..found };
+    let served = match Ledger::with_keys(&settings, found).await {
         Ok(ledger) => serve_elected(&settings, ledger, &mut elected, listener, shutdown).await,
         Err(error) => Err(error),
     };

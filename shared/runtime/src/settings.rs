@@ -7,7 +7,7 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub database: Database,
     /// Connections to the database at the most.
     pub database_connections: u32,
+    /// Where the data keys lie.
+    pub key_database: Database,
     /// The ledger's origin, where it was chosen; a ledger that exists keeps the one it has.
     pub origin: Option<String>,
     /// File of the key that wraps the data keys.
@@ -164,6 +166,16 @@ impl SettingsError {
         Self { name, value: format!("{value:?}"), expected: expected.into() }
     }
 
+    /// Of a value that may hold a password.
+    fn hidden((name, ..): Setting, expected: &str) -> Self {
+        let value = "something else (not shown, as it may hold a password)".to_owned();
+        Self { name, value, expected: expected.to_owned() }
+    }
+
+    fn absent((name, ..): Setting, expected: &str) -> Self {
+        Self { name, value: "not set".to_owned(), expected: expected.to_owned() }
+    }
+
     /// The name of the setting.
     pub fn name(&self) -> &'static str {
         self.name
@@ -191,9 +203,11 @@ impl Settings {
         let dir = PathBuf::from(env.text(names::DIR));
         let listen: IpAddr = env.parsed(names::LISTEN, "an IP address, such as 127.0.0.1")?;
         let port = env.number(names::PORT, 0..=u16::MAX)?;
+        let database = env.database(&dir)?;
         Ok(Self {
             listen: SocketAddr::new(listen, port),
-            database: env.database(&dir)?,
+            key_database: env.key_database(&dir, &database)?,
+            database,
             database_connections: env.number(names::DATABASE_CONNECTIONS, 2..=1000)?,
             origin: env.origin()?,
             master_key_file: env
@@ -247,6 +261,10 @@ fn unknown(names: impl IntoIterator<Item = String>) -> Vec<String> {
     names.into_iter().filter(|name| name.starts_with("TRIALSEAL_") && !known(name)).collect()
 }
 
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
 /// Reads single settings.
 struct Env<F>(F);
 
@@ -283,7 +301,7 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         }
     }
 
-    fn database(&self, dir: &std::path::Path) -> Result<Database, SettingsError> {
+    fn database(&self, dir: &Path) -> Result<Database, SettingsError> {
         let text = self.text(names::DATABASE_URL);
         if text == "sqlite" {
             return Ok(Database::Sqlite(dir.join("trialseal.db")));
@@ -295,12 +313,23 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
             {
                 Ok(Database::Sqlite(path.into()))
             }
-            Some(("postgres" | "postgresql", rest)) if rest.starts_with("//") => Ok(Database::Postgres(text)),
-            _ => Err(SettingsError {
-                name: names::DATABASE_URL.0,
-                value: "something else (not shown, as it may hold a password)".to_owned(),
-                expected: "`sqlite`, `sqlite:PATH` or `postgres://…`".to_owned(),
-            }),
+            _ if is_postgres(&text) => Ok(Database::Postgres(text)),
+            _ => Err(SettingsError::hidden(names::DATABASE_URL, "`sqlite`, `sqlite:PATH` or `postgres://…`")),
+        }
+    }
+
+    /// Beside a record in PostgreSQL it has to be said: several machines may serve that, and a file is on one of them.
+    fn key_database(&self, dir: &Path, record: &Database) -> Result<Database, SettingsError> {
+        let setting = names::KEY_DATABASE_URL;
+        let expected = "`file` where one machine alone serves this ledger, or a PostgreSQL database of its own \
+                        (`postgres://…`)";
+        let file = || Ok(Database::Sqlite(dir.join("keys/data-keys.sqlite")));
+        match (self.set(setting), record) {
+            (None, Database::Sqlite(_)) => file(),
+            (None, Database::Postgres(_)) => Err(SettingsError::absent(setting, expected)),
+            (Some(text), _) if text == "file" => file(),
+            (Some(text), _) if is_postgres(&text) => Ok(Database::Postgres(text)),
+            (Some(_), _) => Err(SettingsError::hidden(setting, expected)),
         }
     }
 

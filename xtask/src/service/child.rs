@@ -55,7 +55,7 @@ impl Launch {
         command.args(subcommand).arg("--dir").arg(&self.dir).stdin(Stdio::null());
         without_settings(&mut command);
         if let Some(url) = &self.database_url {
-            command.args(["--database-url", url]);
+            command.args(["--database-url", url, "--key-database-url", "file"]);
         }
         command
     }

@@ -22,7 +22,13 @@ pub(super) const DATABASE_URL: Setting = (
 pub(super) const DATABASE_CONNECTIONS: Setting = (
     "TRIALSEAL_DATABASE_CONNECTIONS",
     "16",
-    "Connections to PostgreSQL at the most. Of no effect on the embedded database, which has nine.",
+    "Connections to the record's PostgreSQL database at the most. Of no effect on the embedded database, which has nine.",
+);
+pub(super) const KEY_DATABASE_URL: Setting = (
+    "TRIALSEAL_KEY_DATABASE_URL",
+    "<`file` beside the embedded database, none beside PostgreSQL>",
+    "Where the data keys lie, apart from the record: `file` for `keys/data-keys.sqlite` in the folder, where one machine \
+     alone serves the ledger, or `postgres://…`, a PostgreSQL database of its own.",
 );
 pub(super) const ORIGIN: Setting = (
     "TRIALSEAL_ORIGIN",
@@ -145,6 +151,7 @@ pub const SETTINGS: &[Setting] = &[
     PORT,
     DATABASE_URL,
     DATABASE_CONNECTIONS,
+    KEY_DATABASE_URL,
     ORIGIN,
     MASTER_KEY_FILE,
     POLICY_FILE,

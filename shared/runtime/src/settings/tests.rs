@@ -13,6 +13,7 @@ fn nothing_needs_to_be_set() {
     let settings = with(&[]).unwrap();
     assert_eq!(settings.listen.to_string(), "127.0.0.1:8480");
     assert_eq!(settings.database, Database::Sqlite("var/trialseal.db".into()));
+    assert_eq!(settings.key_database, Database::Sqlite("var/keys/data-keys.sqlite".into()));
     assert_eq!(settings.master_key_file, Path::new("var/keys/master.key"));
     assert_eq!(settings.seal_interval, Duration::from_secs(1));
     assert_eq!(settings.heartbeat, Duration::from_mins(1));
@@ -69,7 +70,10 @@ fn what_is_set_is_taken() {
 
 #[test]
 fn databases_are_told_apart() {
-    let database = |url| with(&[("TRIALSEAL_DATABASE_URL", url)]).map(|settings| settings.database);
+    let database = |url| {
+        let keys = ("TRIALSEAL_KEY_DATABASE_URL", "file");
+        with(&[("TRIALSEAL_DATABASE_URL", url), keys]).map(|settings| settings.database)
+    };
     assert_eq!(database("sqlite:/data/x.db"), Ok(Database::Sqlite("/data/x.db".into())));
     let url = "postgres://seal:hunter2@db/trialseal";
     assert_eq!(database(url), Ok(Database::Postgres(url.to_owned())));
@@ -80,6 +84,29 @@ fn databases_are_told_apart() {
             error.to_string().starts_with("TRIALSEAL_DATABASE_URL is ")
                 && !error.to_string().contains("hunter2")
         );
+    }
+}
+
+#[test]
+fn where_keys_lie_has_to_be_said_beside_postgresql() {
+    let keys = |record: &'static str, keys: &'static str| {
+        with(&[("TRIALSEAL_DATABASE_URL", record), ("TRIALSEAL_KEY_DATABASE_URL", keys)])
+            .map(|settings| settings.key_database)
+    };
+    let (postgres, url) = ("postgres://db/trialseal", "postgres://seal:hunter2@db/keys");
+    let file = Database::Sqlite("var/keys/data-keys.sqlite".into());
+    assert_eq!(keys("sqlite", "file"), Ok(file.clone()));
+    assert_eq!(keys("sqlite", url), Ok(Database::Postgres(url.to_owned())));
+    assert_eq!(keys(postgres, "file"), Ok(file));
+    assert_eq!(keys(postgres, url), Ok(Database::Postgres(url.to_owned())));
+    assert_eq!(
+        keys(postgres, "").unwrap_err().to_string(),
+        "TRIALSEAL_KEY_DATABASE_URL is not set, but it must be `file` where one machine alone serves this ledger, or a \
+         PostgreSQL database of its own (`postgres://…`)"
+    );
+    for bad in ["sqlite:/keys.db", "/keys.db", "mysql://seal:hunter2@db/x"] {
+        let error = keys("sqlite", bad).unwrap_err();
+        assert!(error.name() == "TRIALSEAL_KEY_DATABASE_URL" && !error.to_string().contains("hunter2"));
     }
 }
 
