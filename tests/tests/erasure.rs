@@ -137,7 +137,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 fn nobody_reads_what_was_erased_and_every_proof_stands(engine: Engine) {
-    let mut service = Service::start(engine);
+    let mut service = Service::start_with(engine, &[("TRIALSEAL_KEY_DATABASE_URL", "file")]);
     let trial = Trial::open(&service, TRIAL);
     let (gone, stays) = (participant(&trial, GONE), participant(&trial, STAYS));
     let file = laboratory(&[GONE[0].to_owned(), STAYS[0].to_owned()], 20, &mut Rng::new(1));
@@ -277,7 +277,7 @@ fn secret_of(event: &Value, read: &[Vec<u8>]) -> Secret {
 
 /// Whatever moment the process dies in: the next one carries the erasure out.
 fn an_erasure_survives_the_death_of_the_process(engine: Engine) {
-    let mut service = Service::start(engine);
+    let mut service = Service::start_with(engine, &[("TRIALSEAL_KEY_DATABASE_URL", "file")]);
     let trial = Trial::open(&service, TRIAL);
     let mut erased = Vec::new();
     for round in 0..5_u64 {
