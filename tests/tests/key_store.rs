@@ -14,7 +14,11 @@ use trialseal_tests::{
 };
 use trialseal_vault::{DataKeys as _, KeyManagement as _, MasterKeyFile, StoredKey, WrappedKey};
 
-on_both_engines!(keys_beside_the_record_are_moved_and_wrapped_anew, a_ledger_is_not_opened_without_its_keys);
+on_both_engines!(
+    keys_beside_the_record_are_moved_and_wrapped_anew,
+    a_ledger_is_not_opened_without_its_keys,
+    an_old_copy_of_the_key_store_is_not_gone_on_with
+);
 
 const ORIGIN: &str = "ledger.example.org/test";
 const TRIAL: &str = "KEYS-1";
@@ -179,6 +183,25 @@ fn a_ledger_is_not_opened_without_its_keys(engine: Engine) {
     service.start_again();
     trial.enrol("101-004", true);
     assert_sound(&service, &verifier);
+}
+
+/// Of which a machine that takes over may have one, against all advice.
+fn an_old_copy_of_the_key_store_is_not_gone_on_with(engine: Engine) {
+    let (mut service, trial) = given(engine);
+    service.stop();
+    let (old, newest) = (service.dir().join("old"), service.dir().join("newest"));
+    // Opened and closed, it is one file.
+    keys_in_file(&service);
+    fs::copy(key_file(&service), &old).unwrap();
+    service.start_again();
+    let participant = trial.enrol("101-004", true);
+    service.stop();
+    move_key_store(&key_file(&service), &newest);
+    move_key_store(&old, &key_file(&service));
+    assert_start_refused(&mut service, "and is older than the record: put back its newest copy");
+    move_key_store(&newest, &key_file(&service));
+    service.start_again();
+    trial.about(&participant, "data", &bodies::data("V1", "120"));
 }
 
 #[test]
