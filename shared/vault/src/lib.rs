@@ -9,7 +9,7 @@
 //! What it is not: part of any commitment. Nothing that a seal proves depends on how data is encrypted here, so keys
 //! can be rotated and destroyed. It also decides nothing: who may read is `access`'s and `record`'s business.
 //! To add a key-management back end, implement [`KeyManagement`] in a module of its own and choose it in
-//! `services/server`; to add a key store, implement [`DataKeys`] and run the checks of [`contract`] on it.
+//! `services/server`; to add a key store, implement [`DataKeys`] and run the checks of this crate's `contract` on it.
 //!
 //! **Architecture invariant:** plain keys never leave this crate, and no `Debug`, error or log line shows one.
 
