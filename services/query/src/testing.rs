@@ -38,13 +38,14 @@ use trialseal_seal::time::Timestamp;
 use trialseal_seal::tree::Frontier;
 use trialseal_seal::trust::Trust;
 use trialseal_store::access_log::AccessLog;
+use trialseal_store::faults::{Fate, Faults, FaultyKeys};
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     Append, Events as _, Models as _, NewEvent, NodeRow, Progress, SealRow, SealWrite, SealedHead,
     Seals as _, TreeName, Writer, WriterSettings, body, docs,
 };
 use trialseal_vault::memory::MemoryKeys;
-use trialseal_vault::{DataKeys, KeyStoreError, MasterKeyFile, StoredKey, Vault, WrappedKey};
+use trialseal_vault::{MasterKeyFile, Vault};
 use utoipa_actix_web::AppExt as _;
 use uuid::Uuid;
 
@@ -62,7 +63,7 @@ pub(crate) struct Ledger {
     pub(crate) progress: Arc<Progress>,
     pub(crate) shutdown: Shutdown,
     pub(crate) folder: tempfile::TempDir,
-    keys: Arc<Watched>,
+    asked_by: Arc<AskedBy>,
     /// Has keys at hand that `vault` has not yet seen.
     recorder: Vault,
     writer: Writer,
@@ -79,40 +80,16 @@ struct Trees {
     taken: u64,
 }
 
-/// Data keys in memory, which remember who asked for one.
+/// The thread that asked for a key by its id last. Nothing fails.
 #[derive(Default)]
-struct Watched {
-    keys: MemoryKeys,
-    /// The thread that asked for a key by its id last.
-    asked_by: Mutex<Option<ThreadId>>,
-}
+struct AskedBy(Mutex<Option<ThreadId>>);
 
-#[async_trait]
-impl DataKeys for Watched {
-    async fn data_key_of(&self, scope: &Scope) -> Result<Option<StoredKey>, KeyStoreError> {
-        self.keys.data_key_of(scope).await
-    }
-    async fn data_key(&self, id: Uuid) -> Result<Option<StoredKey>, KeyStoreError> {
-        *self.asked_by.lock().unwrap() = Some(thread::current().id());
-        self.keys.data_key(id).await
-    }
-    async fn add_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
-        self.keys.add_data_key(key).await
-    }
-    async fn destroy_data_key(&self, scope: &Scope) -> Result<bool, KeyStoreError> {
-        self.keys.destroy_data_key(scope).await
-    }
-    async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
-        self.keys.master_key().await
-    }
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
-        self.keys.use_master_key(master).await
-    }
-    async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
-        self.keys.wrapped_by_others(master, limit).await
-    }
-    async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError> {
-        self.keys.replace_data_keys(keys).await
+impl Faults for AskedBy {
+    fn fate(&self, call: &'static str) -> Fate {
+        if call == "data_key" {
+            *self.0.lock().unwrap() = Some(thread::current().id());
+        }
+        Fate::Done
     }
 }
 
@@ -129,7 +106,8 @@ impl Ledger {
         let store = Arc::new(MemoryStore::new(ORIGIN));
         let folder = tempfile::tempdir().unwrap();
         let master = Arc::new(MasterKeyFile::open_or_create(&folder.path().join("master.key")).unwrap());
-        let keys = Arc::new(Watched::default());
+        let asked_by = Arc::new(AskedBy::default());
+        let keys = Arc::new(FaultyKeys::new(Arc::new(MemoryKeys::new()), Arc::clone(&asked_by) as _));
         let open = || Vault::open(ORIGIN, Arc::clone(&keys) as _, Arc::clone(&master) as _);
         let (vault, recorder) = (Arc::new(open().await.unwrap()), open().await.unwrap());
         let progress = Arc::new(Progress::new());
@@ -140,7 +118,20 @@ impl Ledger {
         let writer = Writer::spawn(appends, events, now, Arc::clone(&progress), WriterSettings::default());
         let signer = Signer::new(ORIGIN, KeyKind::Ed25519, &[7; 32]).unwrap();
         let (shutdown, ids, trees) = (Shutdown::new(), Arc::new(SeededIds::new(1)), Mutex::default());
-        Self { store, vault, clock, progress, shutdown, folder, keys, recorder, writer, ids, signer, trees }
+        Self {
+            store,
+            vault,
+            clock,
+            progress,
+            shutdown,
+            folder,
+            asked_by,
+            recorder,
+            writer,
+            ids,
+            signer,
+            trees,
+        }
     }
 
     pub(crate) fn policy(&self) -> Policy {
@@ -196,7 +187,7 @@ impl Ledger {
     /// The thread that opens the data of events when they are read for the first time.
     pub(crate) async fn thread_of(&self, read: impl Future) -> Option<ThreadId> {
         read.await;
-        *self.keys.asked_by.lock().unwrap()
+        *self.asked_by.0.lock().unwrap()
     }
 
     /// Records one event.
