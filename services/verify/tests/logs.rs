@@ -248,6 +248,21 @@ fn a_refused_checkpoint_does_not_end_the_check() {
     assert!(report.facts().iter().any(|fact| fact.name == "notChecked"));
 }
 
+/// Whatever size a checkpoint names, the check is over when what the log has is over.
+#[test]
+fn a_checkpoint_of_a_size_without_end_does_not_keep_the_check_from_ending() {
+    let ledger = Ledger::new(5);
+    let mut files = ledger.files();
+    let text = String::from_utf8(files["checkpoint"].clone()).unwrap();
+    files
+        .insert("checkpoint".into(), text.replacen("\n5\n", &format!("\n{}\n", (1_u64 << 53) - 1), 1).into());
+    let report = check(&ledger, &files);
+    let codes = codes(&report);
+    assert_eq!(codes[0].0, "checkpoint");
+    assert!(codes.contains(&("tile/entries/000", "file-missing")), "{codes:?}");
+    assert!(report.facts().iter().any(|fact| fact.name == "notChecked"));
+}
+
 #[test]
 fn what_this_program_cannot_decide_is_not_called_wrong() {
     let ledger = Ledger::new(4);

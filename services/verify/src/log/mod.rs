@@ -88,7 +88,6 @@ impl Check<'_> {
         let Some(checkpoint) = checkpoint else { return self.not_checked("seals, tiles and notes") };
         (self.origin, self.size) = (checkpoint.origin.clone(), checkpoint.size);
         self.checkpoint = sha256(&note);
-        self.list_timestamps();
         let mut sequence = Sequence::default();
         for bundle in 0..self.size.div_ceil(TILE) {
             if self.report.is_full() || !self.bundle(bundle, &mut sequence) {

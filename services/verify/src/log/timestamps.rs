@@ -15,8 +15,11 @@ use crate::timestamp::{BEFORE_WITNESSES, is_before, stated};
 pub(super) struct Timestamps<'a> {
     /// Whom the reader trusts; nothing is checked without.
     authorities: Option<&'a Authorities>,
-    /// The tree sizes that the log lists.
+    /// The list that was read last, and the tree sizes that stand in it.
+    list: Option<u64>,
     listed: BTreeSet<u64>,
+    /// How many sizes were listed so far.
+    count: usize,
     checked: u64,
     /// The earliest and the latest time.
     times: Option<(Timestamp, Timestamp)>,
@@ -35,22 +38,27 @@ impl<'a> Timestamps<'a> {
 }
 
 impl Check<'_> {
-    /// Reads which sizes up to the checkpoint's have a timestamp. A log that lists none has none.
-    pub(super) fn list_timestamps(&mut self) {
-        for index in 0..=self.size / LISTED_SIZES {
-            let path = timestamp_sizes_path(index * LISTED_SIZES);
-            let Some(Some(list)) = self.optional(&path) else { continue };
-            match decode_sizes(index, &list) {
-                Ok(sizes) => {
-                    self.timestamps.listed.extend(sizes.into_iter().filter(|size| *size <= self.size));
-                }
-                Err(refused) => self.report.refused(&path, &refused),
-            }
+    /// Reads the list in which a tree size would stand, once. A log that has none has no timestamps.
+    ///
+    /// Lists are read as the tree grows: how many there are, a checkpoint that nobody signed cannot say.
+    fn list_timestamps(&mut self, size: u64) {
+        let index = size / LISTED_SIZES;
+        if self.timestamps.list.replace(index) == Some(index) {
+            return;
         }
+        self.timestamps.listed.clear();
+        let path = timestamp_sizes_path(size);
+        let Some(Some(list)) = self.optional(&path) else { return };
+        match decode_sizes(index, &list) {
+            Ok(sizes) => self.timestamps.listed.extend(sizes.into_iter().filter(|size| *size <= self.size)),
+            Err(refused) => self.report.refused(&path, &refused),
+        }
+        self.timestamps.count += self.timestamps.listed.len();
     }
 
     /// Checks the timestamp of the note of a size, if there is one. `quorum_time` is the note's, where it is sound.
     pub(super) fn timestamp(&mut self, size: u64, note: Option<&[u8]>, quorum_time: Option<u64>) {
+        self.list_timestamps(size);
         let Some(authorities) = self.timestamps.authorities else { return };
         if !self.timestamps.listed.contains(&size) {
             return;
@@ -84,10 +92,9 @@ impl Check<'_> {
     }
 
     pub(super) fn sum_up_timestamps(&mut self) {
-        let Timestamps { authorities, listed, checked, times } = &self.timestamps;
+        let Timestamps { authorities, count, checked, times, .. } = &self.timestamps;
         if authorities.is_none() {
-            let count = listed.len();
-            let said = if count > 0 {
+            let said = if *count > 0 {
                 format!("{count}, not checked: no authority is named")
             } else {
                 "none".into()
