@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgRow};
 use sqlx::{Connection, FromRow, PgConnection};
+use tokio::runtime::Handle;
+use tokio_util::context::TokioContext;
 use trialseal_store::{Result, StoreError};
 
 use crate::error::failed;
@@ -32,16 +34,18 @@ const FRESH: Duration = Duration::from_secs(1);
 /// How long one that is asked for a sign of life may take to give it.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(3);
 
-/// Connections of one process to one database.
+/// Connections of one process to one database, all of one runtime: whoever asks for a connection may make it, and a
+/// connection is of no use to anybody once the runtime that it was made in has ended, as those of HTTP threads do first.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
     connections: PgPool,
+    runtime: Handle,
     patience: Duration,
     health: Health,
 }
 
 impl Pool {
-    /// Connects, with at most `count` connections. `durable` is how commits are to be acknowledged.
+    /// Connects, in the current runtime, with at most `count` connections. `durable` is how commits are to be acknowledged.
     pub(crate) async fn connect(options: PgConnectOptions, durable: &str, count: u32) -> Result<Self> {
         let health = Health::default();
         let pool = PgPoolOptions::new().acquire_timeout(TURN).test_before_acquire(false).before_acquire({
@@ -50,7 +54,7 @@ impl Pool {
         });
         let options = options.options(LIMITS).options(PLANS).options([("synchronous_commit", durable)]);
         let connections = pool.max_connections(count).connect_with(options).await.map_err(failed)?;
-        Ok(Self { connections, patience: PATIENCE, health })
+        Ok(Self { connections, runtime: Handle::current(), patience: PATIENCE, health })
     }
 
     /// One connection apart from the others, which has one setting of its own.
@@ -72,7 +76,8 @@ impl Pool {
 
     /// A connection for several steps.
     pub(crate) async fn session(&self) -> Result<Session> {
-        let connection = self.connections.acquire().await.map_err(failed)?;
+        let connection = TokioContext::new(self.connections.acquire(), self.runtime.clone()).await;
+        let connection = connection.map_err(failed)?;
         Ok(Session::new(connection, self.patience, self.health.clone()))
     }
 
@@ -186,6 +191,32 @@ fn lost_in_a_crash(fsync: &str, full_page_writes: &str) -> Option<&'static str> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::with_database;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn connections_outlive_the_runtime_of_whoever_asked_for_them() {
+        with_database(|url| async move {
+            let pool = Pool::connect(options(&url).unwrap(), "on", 1).await.unwrap();
+            let elsewhere = {
+                let pool = pool.clone();
+                move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(async {
+                        // The one that the pool began with is given up, so that another is made here.
+                        pool.connections.acquire().await.unwrap().close().await.unwrap();
+                        pool.execute(sqlx::query("SELECT 1")).await.unwrap();
+                        while pool.connections.num_idle() == 0 {
+                            tokio::task::yield_now().await;
+                        }
+                    });
+                }
+            };
+            std::thread::spawn(elsewhere).join().unwrap();
+            pool.execute(sqlx::query("SELECT 1")).await.unwrap();
+            pool.close().await;
+        })
+        .await;
+    }
 
     #[test]
     fn a_server_that_does_not_wait_for_its_disk_is_warned_of() {
