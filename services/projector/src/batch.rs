@@ -8,7 +8,7 @@ use crate::model::Model;
 use crate::projector::ProjectorParts;
 
 /// Events in one transaction: enough that a commit is cheap per event, few enough to hold in memory decrypted.
-const BATCH_EVENTS: u32 = 4_000;
+pub(crate) const BATCH_EVENTS: u32 = 4_000;
 
 /// Events that follow each other, ready to be folded. Models that stand at the same position share them.
 #[derive(Default)]
@@ -18,8 +18,9 @@ pub struct Batch {
 }
 
 impl Batch {
-    pub(crate) async fn read(parts: &ProjectorParts, from: u64) -> Result<Self, ProjectorError> {
-        let rows = parts.events.since_position(from, BATCH_EVENTS).await?;
+    /// Reads at most so many events.
+    pub(crate) async fn read(parts: &ProjectorParts, from: u64, events: u32) -> Result<Self, ProjectorError> {
+        let rows = parts.events.since_position(from, events).await?;
         for (row, position) in rows.iter().zip(from..) {
             if row.position != position {
                 return Err(StoreError::Damaged(format!("event {position} of the ledger is missing")).into());

@@ -207,7 +207,7 @@ impl Default for WriterSettings {
     fn default() -> Self {
         Self {
             batch_events: 2_000,
-            background_events: 200,
+            background_events: 100,
             background_waits: Duration::from_millis(50),
             queue_events: 20_000,
             queue_bytes: 64 << 20,

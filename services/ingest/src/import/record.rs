@@ -30,10 +30,10 @@ mod rows;
 mod working;
 
 /// Chunks that are decided on before the first of them is recorded: enough to keep the other threads busy.
-const AHEAD: usize = 4;
+const AHEAD: usize = 2;
 
 /// Chunks between two savings of how far the import is.
-const SAVE_EVERY_CHUNKS: u64 = 40;
+const SAVE_EVERY_CHUNKS: u64 = 80;
 
 /// Why a recording broke off. It should not: everything that the file could cause was checked before.
 #[derive(Debug, thiserror::Error)]

@@ -333,7 +333,7 @@ impl Appends for Dying {
 #[actix_web::test]
 async fn an_import_is_carried_to_its_end_by_the_next_process() {
     const ROWS: usize = 2_300;
-    const CHUNK_ROWS: usize = 100;
+    const CHUNK_ROWS: usize = 50;
     for transactions in [0, 1, 2, 4] {
         let world = World::new().await;
         world.trial().await;

@@ -14,7 +14,7 @@ use crate::import::cells::{Columns, Row};
 use crate::import::dataset::for_each_row;
 
 /// Rows of one chunk. A chunk is one transaction, and whoever sends a single command meanwhile waits for its end.
-pub(super) const CHUNK_ROWS: usize = 100;
+pub(super) const CHUNK_ROWS: usize = 50;
 
 /// Bytes of one chunk at the most, names of columns included, but for its last row.
 const CHUNK_BYTES: usize = 4 << 20;
