@@ -1,10 +1,12 @@
 //! The HTTP API, as somebody with a token sees it.
 
 use std::io::Read;
+use std::path::Path;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use serde_json::Value;
+use trialseal_runtime::client::Authorities;
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, AsSendBody, Body, SendBody};
 
@@ -34,14 +36,22 @@ pub struct Answer {
 }
 
 impl Client {
-    pub(crate) fn new(address: Arc<RwLock<String>>, token: Option<String>) -> Self {
+    pub(crate) fn new(agent: Agent, address: Arc<RwLock<String>>, token: Option<String>) -> Self {
+        Self { agent, address, token }
+    }
+
+    /// What asks: by TLS where the authority of the service's certificate is known.
+    pub(crate) fn agent(authority: Option<&Path>) -> Agent {
+        if authority.is_some() {
+            return Authorities::with_file(authority).unwrap().agent(REQUEST_WITHIN);
+        }
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)
             .timeout_global(Some(REQUEST_WITHIN))
             .build();
-        Self { agent: config.into(), address, token }
+        config.into()
     }
 
     /// The token.

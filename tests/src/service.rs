@@ -242,17 +242,28 @@ impl Service {
         let output = self.command(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();
-        Client::new(Arc::clone(&self.address), Some(token))
+        Client::new(self.agent(), Arc::clone(&self.address), Some(token))
     }
 
     /// Somebody without a token.
     pub fn anonymous(&self) -> Client {
-        Client::new(Arc::clone(&self.address), None)
+        Client::new(self.agent(), Arc::clone(&self.address), None)
+    }
+
+    fn setting(&self, name: &str) -> Option<&str> {
+        // The last one counts, as it does for the process.
+        self.settings.iter().rev().find(|(set, _)| *set == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Callers of a service that speaks TLS believe the authority that it believes.
+    fn agent(&self) -> ureq::Agent {
+        let tls = self.setting("TRIALSEAL_TLS_CERT_FILE");
+        Client::agent(tls.and_then(|_| self.setting("TRIALSEAL_CA_FILE")).map(Path::new))
     }
 
     /// Somebody who shows this as a token.
     pub fn client_with(&self, token: &str) -> Client {
-        Client::new(Arc::clone(&self.address), Some(token.to_owned()))
+        Client::new(self.agent(), Arc::clone(&self.address), Some(token.to_owned()))
     }
 
     /// Runs a subcommand of `trialseal` on the service's ledger.
@@ -421,7 +432,8 @@ impl Service {
 
     fn spawn(&mut self) {
         let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-        *self.address.write().unwrap() = format!("http://127.0.0.1:{port}");
+        let scheme = if self.setting("TRIALSEAL_TLS_CERT_FILE").is_some() { "https" } else { "http" };
+        *self.address.write().unwrap() = format!("{scheme}://127.0.0.1:{port}");
         let log = self.open_log();
         let serve = self.program(&["serve", "--port", &port.to_string()]);
         let mut command = if self.shell.is_empty() { serve } else { under(self.shell, &serve) };

@@ -4,7 +4,6 @@
 //! What it is not: what keeps two processes from writing at once. The store does that, by the head row that every append
 //! and every seal locks; here it is only found out and acted upon.
 
-use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use trialseal_runtime::shutdown::Shutdown;
 use trialseal_store::{Standing, Store, StoreError};
 use uuid::Uuid;
 
+use crate::http::Door;
 use crate::ledger::Ledger;
 use crate::lock::FolderLock;
 use crate::standby::Standby;
@@ -45,12 +45,12 @@ pub(crate) struct Elected {
 }
 
 /// Waits until this process is elected; `None` where it was asked to end before. While it waits it answers at the
-/// listener that it stands by. `folder` is the lock of the folder where that is had already, to be kept meanwhile.
+/// door that it stands by. `folder` is the lock of the folder where that is had already, to be kept meanwhile.
 pub(crate) async fn win(
     settings: &Settings,
     store: &Arc<dyn Store>,
     mut folder: Option<FolderLock>,
-    listener: &TcpListener,
+    door: &Door,
     shutdown: &Shutdown,
 ) -> Result<Option<Elected>> {
     let who = SystemIds.uuid_v7(SystemClock.now());
@@ -73,7 +73,7 @@ pub(crate) async fn win(
             Err(error) => tracing::warn!(%error, "server.election.stand"),
         }
         let answering = match standby.take() {
-            None => Standby::serve(listener)?,
+            None => Standby::serve(door)?,
             Some(answering) => answering,
         };
         // Of processes that share a folder, those that are not elected leave its lock to the one that is.
@@ -199,7 +199,7 @@ impl Keeper {
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};
-    use std::net::TcpStream;
+    use std::net::{TcpListener, TcpStream};
     use std::path::Path;
 
     use trialseal_store::memory::MemoryStore;
@@ -209,7 +209,7 @@ mod tests {
     /// A process with a folder, on a database that all of them share.
     struct Process {
         settings: Settings,
-        listener: TcpListener,
+        door: Door,
         shutdown: Shutdown,
     }
 
@@ -222,17 +222,17 @@ mod tests {
                 "TRIALSEAL_KEY_DATABASE_URL" => Some("file".to_owned()),
                 _ => None,
             });
-            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            Self { settings: settings.unwrap(), listener, shutdown: Shutdown::new() }
+            let door = Door { listener: TcpListener::bind("127.0.0.1:0").unwrap(), certificate: None };
+            Self { settings: settings.unwrap(), door, shutdown: Shutdown::new() }
         }
 
         async fn win(&self, store: &Arc<dyn Store>) -> Result<Option<Elected>> {
-            win(&self.settings, store, None, &self.listener, &self.shutdown).await
+            win(&self.settings, store, None, &self.door, &self.shutdown).await
         }
 
         /// What is answered at the listener.
         async fn answer(&self, route: &'static str) -> String {
-            let address = self.listener.local_addr().unwrap();
+            let address = self.door.listener.local_addr().unwrap();
             let asked = tokio::task::spawn_blocking(move || {
                 let mut connection = TcpStream::connect(address).unwrap();
                 connection.set_read_timeout(Some(Duration::from_secs(20))).unwrap();

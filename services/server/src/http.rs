@@ -24,6 +24,7 @@ use trialseal_runtime::request_log::RequestLog;
 use trialseal_runtime::settings::Settings;
 use trialseal_runtime::shutdown::Shutdown;
 use trialseal_runtime::telemetry;
+use trialseal_runtime::tls::Certificate;
 use trialseal_store::Store;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
@@ -46,13 +47,25 @@ pub(crate) struct Services {
     pub(crate) ids: Arc<dyn Ids>,
 }
 
-/// Binds the port.
-pub(crate) fn listen(settings: &Settings) -> Result<TcpListener> {
-    TcpListener::bind(settings.listen).with_context(|| format!("cannot listen on {}", settings.listen))
+/// Where the service is called, and what it shows to whoever calls.
+pub(crate) struct Door {
+    pub(crate) listener: TcpListener,
+    /// Without one, plain HTTP is spoken.
+    pub(crate) certificate: Option<Arc<Certificate>>,
+}
+
+impl Door {
+    /// Binds the port.
+    pub(crate) fn open(settings: &Settings) -> Result<Self> {
+        let certificate = settings.tls.as_ref().map(Certificate::open).transpose()?;
+        let listener = TcpListener::bind(settings.listen)
+            .with_context(|| format!("cannot listen on {}", settings.listen))?;
+        Ok(Self { listener, certificate })
+    }
 }
 
 /// The server of all roles; serving begins with [`run`].
-pub(crate) fn server(settings: &Settings, listener: TcpListener, services: Services) -> Result<Server> {
+pub(crate) fn server(settings: &Settings, door: Door, services: Services) -> Result<Server> {
     let body_bytes = settings.body_bytes;
     let tokens = holders(Arc::new(StoredHolders::new(Arc::clone(&services.identity))));
     let state =
@@ -87,12 +100,12 @@ pub(crate) fn server(settings: &Settings, listener: TcpListener, services: Servi
             .wrap(security_headers())
             .wrap(RequestLog::new(Arc::clone(&services.clock), Arc::clone(&services.ids)))
     };
-    let server = HttpServer::new(make)
-        .disable_signals()
-        .shutdown_timeout(settings.shutdown.as_secs())
-        .listen(listener)
-        .with_context(|| format!("cannot listen on {}", settings.listen))?;
-    Ok(server.run())
+    let server = HttpServer::new(make).disable_signals().shutdown_timeout(settings.shutdown.as_secs());
+    let server = match &door.certificate {
+        None => server.listen(door.listener),
+        Some(certificate) => server.listen_rustls_0_23(door.listener, certificate.config()?),
+    };
+    Ok(server.with_context(|| format!("cannot listen on {}", settings.listen))?.run())
 }
 
 /// Serves until asked to stop, then lets requests under way end.

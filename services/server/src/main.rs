@@ -32,6 +32,7 @@ use trialseal_projector::Model;
 use trialseal_runtime::client::Authorities;
 use trialseal_runtime::settings::{SETTINGS, Settings, unknown_in_process};
 use trialseal_runtime::telemetry;
+use trialseal_runtime::tls::Certificate;
 
 use crate::ledger::Ledger;
 use crate::rotation::Rotated;
@@ -317,6 +318,7 @@ async fn doctor(place: &Place) -> Result<ExitCode> {
     }
     roles::provider_config(&settings)?;
     Authorities::with_file(settings.ca_file.as_deref())?;
+    settings.tls.as_ref().map(Certificate::open).transpose()?;
     if !Ledger::exists(&settings) {
         println!("\nno ledger in {} yet: serve makes one", settings.dir.display());
         return Ok(ExitCode::SUCCESS);

@@ -1,7 +1,6 @@
 //! The roles of one process, and what each is given.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +31,7 @@ use trialseal_store::{Progress, Writer, WriterSettings};
 use crate::bootstrap;
 use crate::election::{self, Elected};
 use crate::erasure::KeptFiles;
-use crate::http::{self, Services};
+use crate::http::{self, Door, Services};
 use crate::ledger::{Found, Ledger};
 use crate::lock::FolderLock;
 
@@ -45,13 +44,13 @@ pub(crate) async fn serve(settings: Settings) -> Result<()> {
     shutdown.on_signals()?;
     // There is nothing to stand by for where another process has the whole database.
     let folder = Ledger::is_embedded(&settings).then(|| FolderLock::take(&settings.dir)).transpose()?;
-    let listener = http::listen(&settings)?;
+    let door = Door::open(&settings)?;
     let found = Ledger::find(&settings).await?;
-    let won = election::win(&settings, &found.store, folder, &listener, &shutdown).await?;
+    let won = election::win(&settings, &found.store, folder, &door, &shutdown).await?;
     let Some(mut elected) = won else { return Ok(()) };
     let found = Found { store: elected.store.clone(), ..found };
     let served = match Ledger::with_keys(&settings, found).await {
-        Ok(ledger) => serve_elected(&settings, ledger, &mut elected, listener, shutdown).await,
+        Ok(ledger) => serve_elected(&settings, ledger, &mut elected, door, shutdown).await,
         Err(error) => Err(error),
     };
     elected.end(served).await
@@ -62,7 +61,7 @@ async fn serve_elected(
     settings: &Settings,
     ledger: Ledger,
     elected: &mut Elected,
-    listener: TcpListener,
+    door: Door,
     shutdown: Shutdown,
 ) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -89,9 +88,10 @@ async fn serve_elected(
     let query = query(&ledger, settings, &clock, &progress, &shutdown, access_log)?;
 
     elected.step_forward().await;
+    let certificate = door.certificate.clone();
     let server = http::server(
         settings,
-        listener,
+        door,
         Services {
             store: ledger.store.clone(),
             projector: Arc::clone(&projector),
@@ -127,6 +127,13 @@ async fn serve_elected(
         Ok(())
     });
     roles.spawn("metrics", telemetry::keep_metrics(for_metrics));
+    if let Some(certificate) = certificate {
+        let shutdown = shutdown.clone();
+        roles.spawn("certificate", async move {
+            certificate.run(shutdown).await;
+            Ok(())
+        });
+    }
     roles.spawn("http", http::run(server, shutdown));
     Ok(roles.finish(settings.shutdown).await?)
 }

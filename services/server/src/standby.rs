@@ -1,8 +1,6 @@
 //! What a process answers while another one is elected: that it is alive, and to everything else, that the same request
 //! can be sent again; a proxy then leads it to the one that is elected.
 
-use std::net::TcpListener;
-
 use actix_web::dev::ServerHandle;
 use actix_web::middleware::from_fn;
 use actix_web::web;
@@ -10,6 +8,8 @@ use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::{Context, Result};
 use trialseal_runtime::http::{head_as_get, security_headers};
 use trialseal_runtime::problem::{Problem, ProblemKind};
+
+use crate::http::Door;
 
 /// After how many seconds to ask again: by then a proxy has seen who is ready.
 const RETRY_SECONDS: u32 = 1;
@@ -22,8 +22,8 @@ const STOP_SECONDS: u64 = 1;
 pub(crate) struct Standby(ServerHandle);
 
 impl Standby {
-    /// Begins to answer at a listener, which remains for the one who comes after.
-    pub(crate) fn serve(listener: &TcpListener) -> Result<Self> {
+    /// Begins to answer at a door, which remains open for the one who comes after.
+    pub(crate) fn serve(door: &Door) -> Result<Self> {
         let app = || {
             App::new()
                 .route("/healthz", web::get().to(async || HttpResponse::Ok().body("ok\n")))
@@ -31,13 +31,13 @@ impl Standby {
                 .wrap(from_fn(head_as_get))
                 .wrap(security_headers())
         };
-        let server = HttpServer::new(app)
-            .disable_signals()
-            .workers(WORKERS)
-            .shutdown_timeout(STOP_SECONDS)
-            .listen(listener.try_clone()?)
-            .context("cannot listen")?
-            .run();
+        let server = HttpServer::new(app).disable_signals().workers(WORKERS).shutdown_timeout(STOP_SECONDS);
+        let listener = door.listener.try_clone()?;
+        let server = match &door.certificate {
+            None => server.listen(listener),
+            Some(certificate) => server.listen_rustls_0_23(listener, certificate.config()?),
+        };
+        let server = server.context("cannot listen")?.run();
         let handle = server.handle();
         tokio::spawn(server);
         Ok(Self(handle))

@@ -125,7 +125,8 @@ fn of_account(error: InvalidAccount) -> anyhow::Error {
 }
 
 fn link(settings: &Settings, invited: &Invited) -> String {
-    let local = || format!("http://{}", settings.listen);
+    let scheme = if settings.tls.is_some() { "https" } else { "http" };
+    let local = || format!("{scheme}://{}", settings.listen);
     format!("{}{}", settings.public_address.clone().unwrap_or_else(local), invited.path())
 }
 

@@ -21,3 +21,4 @@ pub mod shutdown;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod tls;

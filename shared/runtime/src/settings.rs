@@ -25,6 +25,8 @@ pub struct Settings {
     pub dir: PathBuf,
     /// Where to listen.
     pub listen: SocketAddr,
+    /// The service's certificate and its key, where it speaks TLS itself.
+    pub tls: Option<TlsFiles>,
     /// Which database to use.
     pub database: Database,
     /// Connections to the database at the most.
@@ -71,6 +73,15 @@ pub struct Settings {
     pub public_trials: Vec<String>,
     /// Time that roles have to end after SIGTERM.
     pub shutdown: Duration,
+}
+
+/// A certificate with those between it and its authority, and its private key, both in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// File of the certificates, the service's own first.
+    pub certificate: PathBuf,
+    /// File of the key.
+    pub key: PathBuf,
 }
 
 /// Who puts times on published notes.
@@ -206,6 +217,7 @@ impl Settings {
         let database = env.database(&dir)?;
         Ok(Self {
             listen: SocketAddr::new(listen, port),
+            tls: env.tls()?,
             key_database: env.key_database(&dir, &database)?,
             database,
             database_connections: env.number(names::DATABASE_CONNECTIONS, 2..=1000)?,
@@ -357,6 +369,21 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
         }
         let expected = "a scheme and a host without a path, such as https://ledger.example.org";
         Err(SettingsError::new(names::PUBLIC_ADDRESS, &address, expected))
+    }
+
+    /// Both files or none: with one of them alone somebody believes that TLS is spoken, or is not.
+    fn tls(&self) -> Result<Option<TlsFiles>, SettingsError> {
+        let absent = |setting, other: Setting| {
+            SettingsError::absent(setting, &format!("a file in PEM, for {} is set", other.0))
+        };
+        match (self.set(names::TLS_CERT_FILE), self.set(names::TLS_KEY_FILE)) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => {
+                Ok(Some(TlsFiles { certificate: certificate.into(), key: key.into() }))
+            }
+            (Some(_), None) => Err(absent(names::TLS_KEY_FILE, names::TLS_CERT_FILE)),
+            (None, Some(_)) => Err(absent(names::TLS_CERT_FILE, names::TLS_KEY_FILE)),
+        }
     }
 
     fn timestamps(&self) -> Result<Option<TimestampSettings>, SettingsError> {

@@ -11,9 +11,20 @@ pub(super) const DIR: Setting = (
 pub(super) const LISTEN: Setting = (
     "TRIALSEAL_LISTEN",
     "127.0.0.1",
-    "IP address to listen on; put a proxy that speaks TLS in front before opening it.",
+    "IP address to listen on; give it a certificate, or put a proxy that speaks TLS in front, before opening it.",
 );
 pub(super) const PORT: Setting = ("TRIALSEAL_PORT", "8480", "TCP port to listen on; 0 takes any free one.");
+pub(super) const TLS_CERT_FILE: Setting = (
+    "TRIALSEAL_TLS_CERT_FILE",
+    "<none>",
+    "File of the service's certificate and those between it and its authority, in PEM: with it the port speaks TLS alone. \
+     A file that is replaced is taken up within 10 s.",
+);
+pub(super) const TLS_KEY_FILE: Setting = (
+    "TRIALSEAL_TLS_KEY_FILE",
+    "<none>",
+    "File of that certificate's private key, in PEM. Asked for where the other is set.",
+);
 pub(super) const DATABASE_URL: Setting = (
     "TRIALSEAL_DATABASE_URL",
     "sqlite",
@@ -149,6 +160,8 @@ pub const SETTINGS: &[Setting] = &[
     DIR,
     LISTEN,
     PORT,
+    TLS_CERT_FILE,
+    TLS_KEY_FILE,
     DATABASE_URL,
     DATABASE_CONNECTIONS,
     KEY_DATABASE_URL,
