@@ -177,9 +177,7 @@ impl Eraser {
             let what = format!("the key of trial {} is gone", row.trial);
             return Err(StoreError::Damaged(what).into());
         };
-        // The header's form has been checked: its schema ends in the version.
-        let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
-        Ok(Event::from_stored(&header.kind, version.unwrap_or_default(), data)?)
+        Ok(body::event(&header, data)?)
     }
 
     /// Records that it was done. A crash before this line makes the next start do it once more; one after it finds it

@@ -211,10 +211,7 @@ impl States {
         let Body::Readable { data, .. } = body::open(&self.vault, row, &header).await? else {
             return Err(StateError::Erased);
         };
-        // The header's form has been checked: its schema ends in the version.
-        let version =
-            header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok()).unwrap_or(0);
-        Ok(Event::from_stored(&header.kind, version, data)?)
+        Ok(body::event(&header, data)?)
     }
 
     /// The cache, also after a panic elsewhere: a state in it is whole or not there.

@@ -91,8 +91,7 @@ fn event(plain: &Plain, row: &EventRow, header: &Header) -> Result<Event, Projec
 
 /// The number at the end of `dataschema`.
 fn schema_version(row: &EventRow, header: &Header) -> Result<u32, StoreError> {
-    let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
-    version.ok_or_else(|| StoreError::DamagedEvent {
+    header.schema_version().ok_or_else(|| StoreError::DamagedEvent {
         trial: row.trial.clone(),
         trialseq: row.trialseq,
         what: "its dataschema has no version".into(),

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use trialseal_access::{Permission, Principal};
+use trialseal_record::Event;
 use trialseal_runtime::problem::Problem;
 use trialseal_seal::data::Secret;
-use trialseal_seal::event::Header;
+use trialseal_seal::event::{Header, schema_version};
 use trialseal_store::EventRow;
 use trialseal_store::body::{self, Body};
 use utoipa::ToSchema;
@@ -46,6 +47,15 @@ pub(crate) enum Withheld {
 pub(crate) enum Visible {
     Data { secret: Secret, data: Value },
     Withheld(Withheld),
+}
+
+impl EventEntry {
+    /// The event itself, where its data are shown and this software knows what they mean.
+    pub(crate) fn event(&self) -> Option<Event> {
+        let text = |name: &str| self.header[name].as_str();
+        let version = schema_version(text("dataschema")?)?;
+        Event::from_stored(text("type")?, version, self.data.clone()?).ok()
+    }
 }
 
 impl Query {

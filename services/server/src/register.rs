@@ -84,7 +84,5 @@ async fn event(vault: &Vault, row: &EventRow) -> Result<Event> {
         bail!("the ledger's own events cannot be read any more, and with them its keys");
     };
     body::check(row, &header, &secret, &data)?;
-    // The header's form has been checked: its schema ends in the version.
-    let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
-    Ok(Event::from_stored(&header.kind, version.unwrap_or_default(), data)?)
+    Ok(body::event(&header, data)?)
 }

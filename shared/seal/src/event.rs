@@ -206,6 +206,11 @@ impl Header {
         out
     }
 
+    /// The schema version of the data, which [`dataschema`](Self::dataschema) ends in; `None` where that is no number.
+    pub fn schema_version(&self) -> Option<u32> {
+        schema_version(&self.dataschema)
+    }
+
     /// The event's leaf in the trial's tree.
     pub fn leaf(&self) -> Hash {
         eventleaf(&self.canonical())
@@ -244,6 +249,11 @@ impl Header {
             if extra_first { extra.next() } else { listed.next() }
         })
     }
+}
+
+/// The schema version that a `dataschema` ends in (section 4 of the format).
+pub fn schema_version(dataschema: &str) -> Option<u32> {
+    dataschema.rsplit(':').next()?.parse().ok()
 }
 
 /// The leaf of an event whose header has these canonical bytes.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::Value;
+use trialseal_record::event::{Event, UnreadableEvent};
 use trialseal_seal::canonical;
 use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::event::Header;
@@ -53,6 +54,15 @@ pub fn seal(key: &DataKey, event: &str, secret: &Secret, data: &[u8]) -> Result<
     plain.extend_from_slice(secret.as_bytes());
     plain.extend_from_slice(data);
     key.seal(event.as_bytes(), &plain)
+}
+
+/// The event that a header and its data are.
+///
+/// # Errors
+/// [`UnreadableEvent`] where its type or version is none of this software's, or the data are not of its schema.
+pub fn event(header: &Header, data: Value) -> Result<Event, UnreadableEvent> {
+    // There is no version 0.
+    Event::from_stored(&header.kind, header.schema_version().unwrap_or_default(), data)
 }
 
 /// Opens the body of an event whose header has been checked.

@@ -5,7 +5,6 @@ use std::ops::Range;
 
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use trialseal_record::event::{Event, UnreadableEvent};
 use trialseal_seal::canonical;
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::Sha3;
@@ -90,12 +89,6 @@ impl Reader<'_> {
         }
         Ok(opened)
     }
-}
-
-/// The event that a header and its data are.
-pub(super) fn event_of(header: &Header, data: Value) -> Result<Event, UnreadableEvent> {
-    let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
-    Event::from_stored(&header.kind, version.unwrap_or_default(), data)
 }
 
 /// Writes the lines of all events, hands what is shown to the tables, and gives the number of events whose data is

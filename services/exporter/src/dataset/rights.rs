@@ -8,9 +8,9 @@ use trialseal_record::ids::{StreamId, StreamKind};
 use trialseal_record::{ParticipantState, consents_to_research};
 use trialseal_seal::event::Header;
 use trialseal_store::EventRow;
-use trialseal_store::body::Body;
+use trialseal_store::body::{self, Body};
 
-use super::record::{Reader, event_of};
+use super::record::Reader;
 use crate::error::ExportError;
 use crate::status::Shown;
 
@@ -89,7 +89,7 @@ impl Consents {
             }
             // Without its key nothing of a participant can be shown, consent or not.
             if let Body::Readable { data, .. } = reader.body(row, header)? {
-                let event = event_of(header, data)?;
+                let event = body::event(header, data)?;
                 self.0.entry(row.stream).or_default().evolve(&event, row.streamseq);
             }
             Ok(())

@@ -10,13 +10,12 @@ use trialseal_record::ids::{ImportId, StreamKind};
 use trialseal_seal::dataset::{LINEAGE, TABLES};
 use trialseal_seal::event::Header;
 use trialseal_seal::time::Timestamp;
-use trialseal_store::{EventRow, StoreError};
+use trialseal_store::{EventRow, StoreError, body};
 
 use super::Plan;
 use super::archive::Archive;
 use super::imported::Imported;
 use super::items::Items;
-use super::record::event_of;
 use super::table::FinishedTable;
 use crate::error::ExportError;
 use crate::spool::{Spool, Spooled};
@@ -46,7 +45,7 @@ impl Tables {
     pub(super) fn take(&mut self, row: &EventRow, header: &Header, data: &Value) -> Result<(), ExportError> {
         let own_import = (row.stream.kind() == StreamKind::Import).then(|| ImportId(row.stream.uuid()));
         match (header.kind.as_str(), own_import) {
-            ("import.started", Some(import)) => match event_of(header, data.clone())? {
+            ("import.started", Some(import)) => match body::event(header, data.clone())? {
                 Event::ImportStarted(started) => self.start_import(import, &started),
                 _ => Ok(()),
             },

@@ -151,9 +151,7 @@ impl Identity {
             return Err(StoreError::Damaged("the ledger's own events cannot be read any more".into()));
         };
         body::check(row, &header, &secret, &data)?;
-        let version = header.dataschema.rsplit(':').next().and_then(|version| version.parse().ok());
-        let event = Event::from_stored(&header.kind, version.unwrap_or_default(), data);
-        match event.map_err(|error| damaged(&error))? {
+        match body::event(&header, data).map_err(|error| damaged(&error))? {
             Event::RoleGranted(granted) => {
                 drop(grants.insert(row.stream, AccessGranted::of(row, header.time, granted)));
             }

@@ -137,13 +137,8 @@ impl Query {
 impl EventEntry {
     /// Whether this reading gave away data of a participant. One that does not say whose might have.
     fn concerns(&self, participant: ParticipantId) -> bool {
-        let text = |name: &str| self.header[name].as_str().unwrap_or_default();
-        let version = text("dataschema").rsplit(':').next().and_then(|version| version.parse().ok());
-        let event = version
-            .zip(self.data.clone())
-            .map(|(version, data)| Event::from_stored(text("type"), version, data));
-        match event {
-            Some(Ok(Event::RecordRead(read))) if read.extent == Extent::Listed => {
+        match self.event() {
+            Some(Event::RecordRead(read)) if read.extent == Extent::Listed => {
                 read.participants.contains(&participant)
             }
             _ => true,
