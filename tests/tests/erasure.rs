@@ -22,6 +22,7 @@ use uuid::Uuid;
 on_both_engines!(
     nobody_reads_what_was_erased_and_every_proof_stands,
     an_erasure_survives_the_death_of_the_process,
+    what_keeps_data_from_being_erased_is_listed,
 );
 
 const TRIAL: &str = "ERASURE-1";
@@ -298,4 +299,48 @@ fn an_erasure_survives_the_death_of_the_process(engine: Engine) {
     let read = run(async { rows.read_with(&keys_in(keys.path(), &origin).await.unwrap()).await });
     assert_eq!(found(&["101-00"], &read), [""; 0]);
     assert!(!keys.path().join("master.next.key").exists());
+}
+
+fn what_keeps_data_from_being_erased_is_listed(engine: Engine) {
+    let service = Service::start(engine);
+    let trial = Trial::open(&service, TRIAL);
+    let participant = trial.enrol("01-001", true);
+    let (sponsor, irb) = (service.client(Role::Sponsor), service.client(Role::Irb));
+    let list = format!("/v1/trials/{TRIAL}/legal-holds");
+    assert_eq!(irb.json(&list), json!({"legalHolds": []}));
+
+    let hold = |hold: &str, participant: Option<&str>| {
+        let mut body = json!({"hold": hold, "reason": "Inspection announced"});
+        if let Some(participant) = participant {
+            body["participant"] = participant.into();
+        }
+        body
+    };
+    sponsor.post(&list, "h1", &hold("FDA-1", Some(&participant))).expect(201);
+    sponsor.post(&list, "h2", &hold("Court 7", None)).expect(201);
+    let release = json!({"hold": "FDA-1", "reason": "Inspection closed"});
+    irb.post(&format!("/v1/trials/{TRIAL}/legal-hold-releases"), "h3", &release).expect(201);
+    irb.post(&list, "h4", &hold("FDA-1", None)).expect(201);
+
+    let listed = irb.json(&list);
+    let told: Vec<_> = listed["legalHolds"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|hold| {
+            (&hold["hold"], &hold["participant"], &hold["inForce"], hold["events"].as_array().unwrap().len())
+        })
+        .collect();
+    let (own, all) = (json!(participant), Value::Null);
+    assert_eq!(
+        told,
+        [
+            (&json!("FDA-1"), &own, &json!(false), 2),
+            (&json!("Court 7"), &all, &json!(true), 1),
+            (&json!("FDA-1"), &all, &json!(true), 1)
+        ]
+    );
+    let released = &listed["legalHolds"][0]["events"][1];
+    assert_eq!(released["header"]["type"], "legal-hold.released");
+    assert_eq!(released["data"]["reason"], "Inspection closed");
 }

@@ -29,6 +29,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials/{trial}/participants/{id}/access-log", READS_DATA),
     ("GET", "/v1/trials/{trial}/data", READS_DATA),
     ("GET", "/v1/trials/{trial}/erasures", READS_DATA),
+    ("GET", "/v1/trials/{trial}/legal-holds", READS_DATA),
     ("POST", "/v1/trials/{trial}/protocol-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/consent-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/irb-decisions", &[Irb]),

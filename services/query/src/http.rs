@@ -6,6 +6,7 @@ mod data;
 mod erasures;
 mod events;
 mod growth;
+mod legal_holds;
 mod log;
 mod overview;
 mod participants;
@@ -43,6 +44,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(access_log::list)
         .service(data::list)
         .service(erasures::list)
+        .service(legal_holds::list)
         .service(seals::list)
         .service(policy::get)
         .service(trust::get)
