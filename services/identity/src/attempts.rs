@@ -17,8 +17,10 @@ const FREE_BY_NAME: u32 = 5;
 const FREE_BY_ADDRESS: u32 = 30;
 /// The longest wait, microseconds: a quarter of an hour.
 const LONGEST_MICROS: i64 = 900_000_000;
-/// After so long without a failure it is forgotten, microseconds: a day.
-const FORGOTTEN_MICROS: i64 = 86_400_000_000;
+/// After so long half of a name's failures are forgotten, microseconds: six hours.
+const HALF_OF_NAME_MICROS: i64 = 21_600_000_000;
+/// After so long half of an address's are, microseconds: an hour, for where many people share one, somebody mistypes every day.
+const HALF_OF_ADDRESS_MICROS: i64 = 3_600_000_000;
 /// Names and addresses that are remembered, each. To have one forgotten, an attacker has to fail as often with others, at
 /// the pace at which passwords are hashed: some hours.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1 << 17).unwrap();
@@ -35,18 +37,19 @@ struct Remembered {
 #[derive(Debug, Clone, Copy, Default)]
 struct Failed {
     times: u32,
-    last: i64,
+    /// Up to when half of them were forgotten each time.
+    halved: i64,
     until: i64,
 }
 
 impl Failed {
     /// Counts one more, which has failed until it is known that it has not.
-    fn count(&mut self, free: u32, now: i64) {
-        if now.saturating_sub(self.last) > FORGOTTEN_MICROS {
-            self.times = 0;
-        }
+    fn count(&mut self, free: u32, half: i64, now: i64) {
+        let halves = now.saturating_sub(self.halved).max(0) / half;
+        self.times =
+            u32::try_from(halves).ok().and_then(|halves| self.times.checked_shr(halves)).unwrap_or(0);
+        self.halved += halves * half;
         self.times = self.times.saturating_add(1);
-        self.last = now;
         if let Some(over) = self.times.checked_sub(free) {
             let wait = 1_000_000_i64.checked_shl(over.min(20)).unwrap_or(LONGEST_MICROS);
             self.until = now + wait.min(LONGEST_MICROS);
@@ -69,20 +72,38 @@ impl Attempts {
             let seconds = (until - now + 999_999) / 1_000_000;
             return Err(u32::try_from(seconds).unwrap_or(u32::MAX));
         }
-        remembered.names.get_or_insert_mut(name, Failed::default).count(FREE_BY_NAME, now);
-        remembered.addresses.get_or_insert_mut(address, Failed::default).count(FREE_BY_ADDRESS, now);
+        remembered.names.get_or_insert_mut(name, Failed::default).count(
+            FREE_BY_NAME,
+            HALF_OF_NAME_MICROS,
+            now,
+        );
+        let by_address = remembered.addresses.get_or_insert_mut(address, Failed::default);
+        by_address.count(FREE_BY_ADDRESS, HALF_OF_ADDRESS_MICROS, now);
         Ok(())
     }
 
     /// An attempt that was begun has not failed.
     pub(crate) fn succeeded(&self, name: &str, address: IpAddr) {
-        let mut remembered = self.remembered();
-        let Some(remembered) = remembered.as_mut() else { return };
-        remembered.names.pop(&of_name(name));
         // Of an address only this one: whoever has one account could else try others for ever.
-        if let Some(failed) = remembered.addresses.get_mut(&of_address(address)) {
+        self.not_looked_at(name, address);
+        self.forget(name);
+    }
+
+    /// Nobody has looked whether an attempt that was begun is one that fails.
+    pub(crate) fn not_looked_at(&self, name: &str, address: IpAddr) {
+        let mut remembered = self.remembered();
+        let Some(Remembered { names, addresses }) = remembered.as_mut() else { return };
+        let both = [names.get_mut(&of_name(name)), addresses.get_mut(&of_address(address))];
+        for failed in both.into_iter().flatten() {
             failed.times = failed.times.saturating_sub(1);
             failed.until = 0;
+        }
+    }
+
+    /// A name begins anew.
+    pub(crate) fn forget(&self, name: &str) {
+        if let Some(remembered) = self.remembered().as_mut() {
+            remembered.names.pop(&of_name(name));
         }
     }
 
@@ -136,7 +157,7 @@ mod tests {
             now += i64::from(wait) * SECOND;
             assert_eq!(attempts.begin("a", address(10), now), Ok(()));
         }
-        now += FORGOTTEN_MICROS + LONGEST_MICROS;
+        now += 5 * HALF_OF_NAME_MICROS;
         assert_eq!(attempts.begin("a", address(11), now), Ok(()));
         assert_eq!(attempts.begin("a", address(12), now), Ok(()));
     }
@@ -154,6 +175,27 @@ mod tests {
             assert_eq!(attempts.begin("a", address(n), 0), Ok(()));
         }
         assert_eq!(attempts.begin("a", HOME, 0), Err(1));
+    }
+
+    #[test]
+    fn an_address_that_many_share_does_not_add_up_what_they_mistype_over_weeks() {
+        let attempts = Attempts::default();
+        let mut now = 0;
+        for n in 0..500 {
+            now += 20 * 60 * SECOND;
+            assert_eq!(attempts.begin(&format!("right{n}"), HOME, now), Ok(()), "{n}");
+            attempts.succeeded(&format!("right{n}"), HOME);
+            assert_eq!(attempts.begin(&format!("mistyped{n}"), HOME, now), Ok(()), "{n}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_looked_at_is_no_failure() {
+        let attempts = Attempts::default();
+        for n in 0..100 {
+            assert_eq!(attempts.begin("a", HOME, 0), Ok(()), "{n}");
+            attempts.not_looked_at("a", HOME);
+        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
 use argon2::{Algorithm, Argon2, Params, Version};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use trialseal_runtime::ids::Ids;
 use zeroize::Zeroizing;
 
@@ -32,7 +32,7 @@ pub(crate) const MAX_BYTES: usize = 256;
 
 /// Hashes and checks passwords.
 pub(crate) struct Passwords {
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
     /// The hash of a password that nobody has: checked where there is no account, so that it takes as long.
     nobody: String,
 }
@@ -72,7 +72,7 @@ impl Passwords {
         ids.fill(&mut random);
         // Where it cannot be made, nobody can log in either.
         let nobody = hash(&random, &salt(ids)).unwrap_or_default();
-        Self { turns: Semaphore::new(AT_ONCE), nobody }
+        Self { turns: Arc::new(Semaphore::new(AT_ONCE)), nobody }
     }
 
     /// The hash of a password, in the PHC string format.
@@ -81,8 +81,12 @@ impl Passwords {
         password: Zeroizing<String>,
         ids: &dyn Ids,
     ) -> Result<String, PasswordError> {
-        let (_turn, salt) = (self.turn().await?, salt(ids));
-        let hashed = tokio::task::spawn_blocking(move || hash(password.as_bytes(), &salt)).await;
+        let (turn, salt) = (self.turn().await?, salt(ids));
+        let hashed = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            hash(password.as_bytes(), &salt)
+        });
+        let hashed = hashed.await;
         hashed.ok().flatten().ok_or(PasswordError::Failed)
     }
 
@@ -93,11 +97,18 @@ impl Passwords {
         stored: Option<&str>,
         ids: &dyn Ids,
     ) -> Result<Checked, PasswordError> {
-        let (_turn, salt) = (self.turn().await?, salt(ids));
+        let (turn, salt) = (self.turn().await?, salt(ids));
         let (known, stored) = (stored.is_some(), stored.unwrap_or(&self.nobody).to_owned());
         let checked = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             let stored = PasswordHash::new(&stored).ok()?;
-            let fits = known && hasher()?.verify_password(password.as_bytes(), &stored).is_ok();
+            // Asked for whoever it is, and only then looked whether anybody has it.
+            let verified = match hasher()?.verify_password(password.as_bytes(), &stored) {
+                Ok(()) => true,
+                Err(Error::PasswordInvalid) => false,
+                Err(_) => return None,
+            };
+            let fits = known && verified;
             // Only whoever knows the password finds out that this takes longer.
             let renewed = (fits && is_outdated(&stored)).then(|| hash(password.as_bytes(), &salt)).flatten();
             Some(Checked { fits, renewed })
@@ -105,8 +116,9 @@ impl Passwords {
         checked.await.ok().flatten().ok_or(PasswordError::Failed)
     }
 
-    async fn turn(&self) -> Result<SemaphorePermit<'_>, PasswordError> {
-        let turn = tokio::time::timeout(PATIENCE, self.turns.acquire()).await;
+    /// A turn, which whoever computes keeps until that is done: who no longer waits for the answer gives nothing back.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, PasswordError> {
+        let turn = tokio::time::timeout(PATIENCE, Arc::clone(&self.turns).acquire_owned()).await;
         turn.ok().and_then(Result::ok).ok_or(PasswordError::Busy)
     }
 }
@@ -157,6 +169,30 @@ mod tests {
         assert!(!check("correct horse batterY", Some(stored.as_str())).await.fits);
         assert!(!check("correct horse battery", None).await.fits);
         assert_eq!(passwords.check(secret("x"), Some("no hash"), &ids).await, Err(PasswordError::Failed));
+    }
+
+    #[tokio::test]
+    async fn a_password_is_checked_where_there_is_no_account_as_well() {
+        let ids = SeededIds::new(1);
+        let mut passwords = Passwords::new(&ids);
+        assert!(!passwords.check(secret("correct horse battery"), None, &ids).await.unwrap().fits);
+        // What cannot be checked is found out by whoever does check.
+        passwords.nobody = passwords.nobody.replace("$argon2id$", "$argon2x$");
+        assert_eq!(passwords.check(secret("x"), None, &ids).await, Err(PasswordError::Failed));
+    }
+
+    #[tokio::test]
+    async fn whoever_goes_away_leaves_no_turn_to_others_before_it_is_over() {
+        let ids = SeededIds::new(1);
+        let passwords = Passwords::new(&ids);
+        for _ in 0..AT_ONCE {
+            let check = passwords.check(secret("x"), None, &ids);
+            assert!(tokio::time::timeout(Duration::ZERO, check).await.is_err());
+        }
+        assert_eq!(passwords.turns.available_permits(), 0);
+        while passwords.turns.available_permits() < AT_ONCE {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
     }
 
     #[tokio::test]
