@@ -5,7 +5,7 @@
 //! that comes from elsewhere, or without a word of it, is refused. And a form of somebody who has logged in repeats a text
 //! that only a page of ours could have shown.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
@@ -72,16 +72,17 @@ impl Identity {
         Ok(logged_in.principal)
     }
 
-    /// The address that a request comes from: that of the peer, or the last one that a proxy which is believed has added.
+    /// The address that a request comes from: that of the peer, or the last one in front of the proxies that are believed.
     pub(crate) fn address_of(&self, request: &HttpRequest) -> IpAddr {
         let unknown = IpAddr::from([0, 0, 0, 0]);
         let peer = request.peer_addr().map_or(unknown, |address| address.ip().to_canonical());
         if !self.parts.proxies.contains(&peer) {
             return peer;
         }
-        let forwarded = request.headers().get_all("x-forwarded-for").last();
-        let last = forwarded.and_then(|value| value.to_str().ok()?.rsplit(',').next()?.trim().parse().ok());
-        last.unwrap_or(peer)
+        let lines = request.headers().get_all("x-forwarded-for");
+        // One that is no text is kept as one that cannot be read: what stands before it is not to be believed.
+        let lines: Vec<_> = lines.map(|line| line.to_str().unwrap_or_default()).collect();
+        in_front_of(&self.parts.proxies, peer, &lines)
     }
 
     /// The cookie of a session; without a token one that ends it.
@@ -114,4 +115,51 @@ fn form_token(cookie: &Token) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
+}
+/// Who asked the first of the proxies, all believed, through which `peer` came to ask: each adds at the end whom it was asked by.
+fn in_front_of(proxies: &[IpAddr], peer: IpAddr, lines: &[&str]) -> IpAddr {
+    let mut last = peer;
+    // What stands before an entry that cannot be read, anybody may have written.
+    for address in lines.iter().rev().flat_map(|line| line.rsplit(',')).map_while(address_in) {
+        last = address;
+        if !proxies.contains(&address) {
+            break;
+        }
+    }
+    last
+}
+
+/// An entry of `X-Forwarded-For`, which some proxies write with a port.
+fn address_in(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let with_port = || Some(entry.parse::<SocketAddr>().ok()?.ip());
+    let bare = entry.trim_start_matches('[').trim_end_matches(']');
+    bare.parse().ok().or_else(with_port).map(|address: IpAddr| address.to_canonical())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_stands_in_front_of_all_proxies_is_asked_for() {
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let proxies = ["127.0.0.1", "10.0.0.2"].map(address);
+        for (lines, expected) in [
+            (&[][..], "127.0.0.1"),
+            (&["192.0.2.1"], "192.0.2.1"),
+            (&["192.0.2.9, 192.0.2.1"], "192.0.2.1"),
+            (&["192.0.2.9", "192.0.2.1"], "192.0.2.1"),
+            (&["192.0.2.9, 192.0.2.1, 10.0.0.2"], "192.0.2.1"),
+            (&["192.0.2.1:5678"], "192.0.2.1"),
+            (&["[2001:db8::1]:443"], "2001:db8::1"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["::ffff:192.0.2.1"], "192.0.2.1"),
+            (&["192.0.2.9, unknown"], "127.0.0.1"),
+            (&["192.0.2.9", ""], "127.0.0.1"),
+            (&["192.0.2.9, unknown, 10.0.0.2"], "10.0.0.2"),
+        ] {
+            assert_eq!(in_front_of(&proxies, address("127.0.0.1"), lines), address(expected), "{lines:?}");
+        }
+    }
 }

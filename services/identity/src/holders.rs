@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use trialseal_access::Principal;
 use trialseal_access::http::{Holders, Refused, Unavailable};
@@ -25,6 +26,8 @@ pub struct StoredHolders {
 /// Look-ups of tokens, those of the same time together.
 struct Batched {
     tokens: Arc<dyn Tokens>,
+    /// Where it is asked: not in the runtime of whichever HTTP thread comes first, which may end before the others.
+    runtime: Handle,
     asked: Arc<Mutex<Asked>>,
 }
 
@@ -101,7 +104,7 @@ impl Identity {
 
 impl Batched {
     fn new(tokens: Arc<dyn Tokens>) -> Self {
-        Self { tokens, asked: Arc::default() }
+        Self { tokens, runtime: Handle::current(), asked: Arc::default() }
     }
 
     async fn look_up(&self, hash: &[u8; 32]) -> Answer {
@@ -112,7 +115,7 @@ impl Batched {
             std::mem::replace(&mut asked.attended, true)
         };
         if !attended {
-            tokio::spawn(attend(Arc::clone(&self.tokens), Arc::clone(&self.asked)));
+            self.runtime.spawn(attend(Arc::clone(&self.tokens), Arc::clone(&self.asked)));
         }
         answered.await.unwrap_or_else(|_| Err(Unavailable("the look-up was given up".into())))
     }

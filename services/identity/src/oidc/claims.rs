@@ -30,10 +30,11 @@ impl Provider {
         if header.crit.is_some() {
             return Err(Refused("it asks for something that is not known here").into());
         }
+        let validation = self.validation(header.alg, shown)?;
         let key = self.keys.key(header.kid.as_deref(), algorithm).await?;
         let key = key.ok_or(Refused("the provider has no such key"))?;
         let key = DecodingKey::from_jwk(&key).map_err(|_| Refused("the provider's key cannot be used"))?;
-        let claims = decode::<Claims>(jwt, &key, &self.validation(header.alg, shown)?);
+        let claims = decode::<Claims>(jwt, &key, &validation);
         let claims = claims.map_err(|error| of_error(error.kind()))?.claims;
         self.check_times(&claims)?;
         self.check_parties(&claims, header.typ.as_deref(), shown)?;

@@ -1,5 +1,6 @@
 //! What an operator says of a provider, as a JSON file.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -176,7 +177,11 @@ impl Rule {
         let trials = match &self.trials_claim {
             None => self.trials.clone(),
             // What is no id of a trial reaches nothing.
-            Some(claim) => Some(listed(claims.get(claim)).filter_map(|id| id.parse().ok()).collect()),
+            // In an order of their own: that of the claim, or a trial named twice, makes no other role.
+            Some(claim) => {
+                let ids: BTreeSet<_> = listed(claims.get(claim)).filter_map(|id| id.parse().ok()).collect();
+                Some(ids.into_iter().collect())
+            }
         };
         Some(Mapped {
             role: role(&self.role).ok()?,

@@ -77,6 +77,9 @@ impl Identity {
     ) -> Result<AccountRow, NotVouched> {
         let _moving = provider.moving.lock().await;
         let now = self.parts.accounts.account(account.id).await.map_err(unavailable)?.unwrap_or(account);
+        if now.disabled {
+            return Err(Refused("its holder's access has been taken back").into());
+        }
         if is(&now, mapped) {
             return Ok(now);
         }
