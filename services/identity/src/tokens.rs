@@ -41,6 +41,9 @@ pub enum InvalidGrant {
     /// No id of a trial.
     #[error("trials holds ids of trials, such as DEMO-1")]
     Trial,
+    /// A list without any: it would be no access at all, or all.
+    #[error("trials names at least one; left out, it is all of them")]
+    NoTrial,
     /// A time beyond what is told apart from for ever.
     #[error("expiresInDays is a whole number from 1 to 3650")]
     Expires,
@@ -86,12 +89,14 @@ pub(crate) fn name(member: &'static str, name: String) -> Result<String, Invalid
     if fits { Ok(name) } else { Err(InvalidGrant::Name(member)) }
 }
 
-/// The trials that are named; `None` where none is, which reaches all of them.
+/// The trials that are named; `None` where nothing is said of them, which reaches all.
 pub(crate) fn reached(ids: Option<Vec<String>>) -> Result<Option<Vec<TrialId>>, InvalidGrant> {
-    let ids = ids.unwrap_or_default();
+    let Some(ids) = ids else { return Ok(None) };
+    if ids.is_empty() {
+        return Err(InvalidGrant::NoTrial);
+    }
     let trials = ids.iter().map(|id| id.parse().map_err(|_| InvalidGrant::Trial));
-    let trials: Vec<TrialId> = trials.collect::<Result<_, _>>()?;
-    Ok((!trials.is_empty()).then_some(trials))
+    trials.collect::<Result<_, _>>().map(Some)
 }
 
 fn end_in(days: u32, now: i64) -> Result<i64, InvalidGrant> {
@@ -114,9 +119,16 @@ mod tests {
             role: "monitor".to_owned(),
             organisation: organisation.to_owned(),
             source_system: system.map(str::to_owned),
-            trials: Some(trials.iter().map(|&trial| trial.to_owned()).collect()),
+            trials: Some(trials.iter().map(|&trial| trial.to_owned()).collect::<Vec<_>>())
+                .filter(|trials| !trials.is_empty()),
             expires_in_days: None,
         }
+    }
+
+    #[test]
+    fn a_list_of_no_trials_is_not_taken_for_all_of_them() {
+        assert_eq!(reached(None), Ok(None));
+        assert_eq!(reached(Some(Vec::new())), Err(InvalidGrant::NoTrial));
     }
 
     fn make(new: NewToken) -> Result<(Token, TokenRow), InvalidGrant> {

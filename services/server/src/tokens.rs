@@ -63,7 +63,7 @@ impl NewToken {
             role: self.role,
             organisation: self.organisation,
             source_system: self.source_system,
-            trials: Some(self.trials),
+            trials: Some(self.trials).filter(|trials| !trials.is_empty()),
             expires_in_days: self.expires_in_days,
         };
         granted.make(&SystemIds, SystemClock.now()).map_err(|error| anyhow!(with_options(&error)))

@@ -123,10 +123,10 @@ fn filled(text: String) -> Option<String> {
     Some(text).filter(|text| !text.trim().is_empty())
 }
 
-/// Ids parted by blanks or commas.
+/// Ids parted by blanks or commas; `None` where nothing was typed.
 fn listed(text: &str) -> Option<Vec<String>> {
     let ids = text.split([' ', ',', '\n', '\r']).filter(|id| !id.is_empty()).map(str::to_owned);
-    Some(ids.collect::<Vec<_>>()).filter(|ids| !ids.is_empty())
+    filled(text.to_owned()).map(|_| ids.collect())
 }
 
 fn shown_once(identity: &Identity, title: &str, said: &str, secret: &str) -> HttpResponse {
