@@ -13,7 +13,7 @@ use crate::tokens::{InvalidGrant, name, reached, role};
 /// Longest login name, in characters.
 const MAX_LOGIN: usize = 100;
 /// How long an invitation can be taken up, microseconds: three days.
-const INVITATION_MICROS: i64 = 3 * 86_400_000_000;
+pub(crate) const INVITATION_MICROS: i64 = 3 * 86_400_000_000;
 
 /// Who a new account is for.
 #[derive(Debug, Clone, Deserialize, utoipa::ToSchema)]

@@ -1,14 +1,18 @@
-//! The record of grants: `role.granted` and `role.revoked`, each grant a stream of its own in `_ledger`.
+//! The record of grants: `role.granted` and `role.revoked`, each grant a stream of its own in `_ledger`; and of the passwords
+//! of accounts, by which somebody else could act in the holder's name.
 
 use trialseal_access::Principal;
-use trialseal_record::event::{Event, RoleGranted, RoleRevoked};
+use trialseal_record::event::{AccountInvited, Event, PasswordChosen, RoleGranted, RoleRevoked};
 use trialseal_record::text::Text;
 use trialseal_record::values::AccessMeans;
 use trialseal_record::{Actor, Role, Scope, StreamId, TrialId};
 use trialseal_seal::data::Secret;
+use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::draft::{Draft, Stamp};
-use trialseal_store::{AccountRow, Append, AppendError, Expected, NewEvent, StoreError, TokenRow};
+use trialseal_store::{
+    AccountRow, Append, AppendError, Expected, InvitationRow, NewEvent, StoreError, TokenRow,
+};
 use uuid::Uuid;
 
 use crate::Identity;
@@ -30,6 +34,12 @@ impl By {
     pub(crate) fn service() -> Self {
         let organisation = String::new();
         Self { actor: Actor { id: SERVICE.to_owned(), role: Role::System, organisation }, request: None }
+    }
+
+    /// Whose account it is.
+    fn holder(account: &AccountRow) -> Result<Self, StoreError> {
+        let (id, organisation) = (account.actor.clone(), account.organisation.clone());
+        Ok(Self { actor: Actor { id, role: role_of(&account.role)?, organisation }, request: None })
     }
 
     pub(crate) fn principal(principal: &Principal, request: Option<String>) -> Self {
@@ -114,6 +124,31 @@ impl Identity {
         let event = revoked("The provider vouches for another role")?;
         self.record(&format!("grant/{change}/revoked"), stream, 1, event, by).await?;
         self.record(&format!("grant/{change}/granted"), stream, 2, grant.event, by).await
+    }
+
+    /// Records that a link is about to be made, by which whoever has it takes over an account.
+    pub(crate) async fn record_invited(
+        &self,
+        account: Uuid,
+        expires: i64,
+        by: &By,
+    ) -> Result<(), AppendError> {
+        let expires = time(expires).parse().map_err(|_| AppendError::Unacceptable("the link has no end"))?;
+        let command = format!("grant/{account}/invited/{}", self.random_uuid());
+        self.record(&command, StreamId::grant(account), 1, AccountInvited { expires }, by).await
+    }
+
+    /// Records that a password is about to be chosen by a link, by whoever has that. Recording it again changes nothing.
+    pub(crate) async fn record_password(
+        &self,
+        account: &AccountRow,
+        invitation: &InvitationRow,
+    ) -> Result<(), AppendError> {
+        let failed = |error: StoreError| AppendError::Store { error: error.to_string(), in_doubt: false };
+        let by = By::holder(account).map_err(failed)?;
+        let command = format!("grant/{}/password/{}", account.id, Hash::from_bytes(invitation.hash));
+        let event = PasswordChosen { replaces: account.password.is_some() };
+        self.record(&command, StreamId::grant(account.id), 1, event, &by).await
     }
 
     /// Appends an event to a stream of `_ledger`, of which `version` events are known.

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use crate::Identity;
 use crate::accounts::login;
 use crate::failures::Failure;
-use crate::password::{MAX_BYTES, PasswordError};
-use crate::problems::of_store;
+use crate::password::{Checked, MAX_BYTES, PasswordError};
+use crate::problems::{of_append, of_store};
 
 /// What became of an attempt to log in.
 pub(crate) enum Login {
@@ -37,17 +37,10 @@ impl Identity {
             self.failed(Failure::LockedOut);
             return Ok(Login::Wait(seconds));
         }
-        let account = match &spelling {
-            Some(name) => {
-                self.parts.accounts.account_of_login(name).await.map_err(|error| of_store(&error))?
-            }
-            None => None,
-        };
-        let account = account.filter(|account| !account.disabled && account.password.is_some());
-        let stored = account.as_ref().and_then(|account| account.password.as_deref());
-        let password = if password.len() <= MAX_BYTES { password } else { Zeroizing::default() };
-        let checked = self.passwords.check(password, stored, self.parts.ids.as_ref()).await;
-        let checked = checked.map_err(of_password)?;
+        let (account, checked) = self
+            .checked(spelling.as_deref(), password)
+            .await
+            .inspect_err(|_| self.attempts.not_looked_at(counted, address))?;
         let Some(account) = account else {
             self.failed(Failure::Unknown);
             return Ok(Login::Refused);
@@ -61,6 +54,25 @@ impl Identity {
         let cookie = self.begin_session(&account).await?;
         metrics::counter!("trialseal_logins_total", "means" => "password").increment(1);
         Ok(Login::In(cookie))
+    }
+
+    /// The account of that name, and whether the password is its.
+    async fn checked(
+        &self,
+        name: Option<&str>,
+        password: Zeroizing<String>,
+    ) -> Result<(Option<AccountRow>, Checked), Problem> {
+        let account = match name {
+            Some(name) => {
+                self.parts.accounts.account_of_login(name).await.map_err(|error| of_store(&error))?
+            }
+            None => None,
+        };
+        let account = account.filter(|account| !account.disabled && account.password.is_some());
+        let stored = account.as_ref().and_then(|account| account.password.as_deref());
+        let password = if password.len() <= MAX_BYTES { password } else { Zeroizing::default() };
+        let checked = self.passwords.check(password, stored, self.parts.ids.as_ref()).await;
+        Ok((account, checked.map_err(of_password)?))
     }
 
     /// Replaces a hash of other parameters; where that fails, the next login tries again.
@@ -92,7 +104,14 @@ impl Identity {
         let hash = self.passwords.hash(password, self.parts.ids.as_ref()).await;
         let hash = hash.map_err(of_password)?;
         self.introduce_account(&account).await?;
-        self.parts.accounts.take_up(&invitation, &hash).await.map_err(|error| of_store(&error))
+        self.record_password(&account, &invitation).await.map_err(|error| of_append(&error))?;
+        let taken =
+            self.parts.accounts.take_up(&invitation, &hash).await.map_err(|error| of_store(&error))?;
+        if let Some(login) = account.login.as_deref().filter(|_| taken) {
+            // Whoever has a link was let in by somebody: what others tried meanwhile does not keep them waiting.
+            self.attempts.forget(login);
+        }
+        Ok(taken)
     }
 }
 

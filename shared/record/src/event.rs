@@ -31,7 +31,10 @@ pub use erasure::{
     ErasureApproved, ErasureRequested, KeyDestroyed, LegalHoldPlaced, LegalHoldReleased, ParticipantClosed,
 };
 pub use import::{DataImported, ImportCompleted, ImportStarted};
-pub use ledger::{FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, RoleGranted, RoleRevoked};
+pub use ledger::{
+    AccountInvited, FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, PasswordChosen, RoleGranted,
+    RoleRevoked,
+};
 pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
     ParticipantEnrolled, ParticipantScreenFailed, ParticipantScreened, VisitOccurred,
@@ -143,6 +146,8 @@ events! {
     "legal-hold.released" v 1 => LegalHoldReleased,
     "role.granted" v 1 => RoleGranted,
     "role.revoked" v 1 => RoleRevoked,
+    "account.invited" v 1 => AccountInvited,
+    "account.password-chosen" v 1 => PasswordChosen,
     "login.failed" v 1 => LoginFailed,
 }
 

@@ -143,7 +143,8 @@ pub(super) async fn list(principal: Principal, identity: Data<Identity>) -> Resu
 }
 
 /// Makes another link for an account, for somebody who has lost theirs or forgotten the password. Earlier links end; the
-/// password and the sessions end when the new one is taken up.
+/// password and the sessions end when the new one is taken up. Both stand in the record (`account.invited`,
+/// `account.password-chosen`).
 #[utoipa::path(
     tag = "Access", security(("bearer" = [])), params(("account" = Uuid, Path, description = "The account's id")),
     responses(
@@ -159,10 +160,11 @@ pub(super) async fn list(principal: Principal, identity: Data<Identity>) -> Resu
 pub(super) async fn invite(
     principal: Principal,
     identity: Data<Identity>,
+    request: HttpRequest,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     administrator(&principal)?;
-    let invited = identity.invite_again(&principal, *id).await?;
+    let invited = identity.invite_again(&principal, &by(&principal, &request), *id).await?;
     Ok(invitation(&identity, invited))
 }
 

@@ -7,7 +7,7 @@ use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_store::{AccountRow, Known, TokenRow};
 use uuid::Uuid;
 
-use crate::accounts::{InvalidAccount, Invited, NewAccount, add_and_invite, invite};
+use crate::accounts::{INVITATION_MICROS, InvalidAccount, Invited, NewAccount, add_and_invite, invite};
 use crate::grants::{By, Grant};
 use crate::problems::{forbidden, invalid, of_append, of_store};
 use crate::tokens::NewToken;
@@ -56,13 +56,23 @@ impl Identity {
     }
 
     /// Makes another link for an account of the service's own.
-    pub(crate) async fn invite_again(&self, principal: &Principal, id: Uuid) -> Result<Invited, Problem> {
+    pub(crate) async fn invite_again(
+        &self,
+        principal: &Principal,
+        by: &By,
+        id: Uuid,
+    ) -> Result<Invited, Problem> {
         let account = self.account_of(principal, id).await?;
         if account.disabled || account.login.is_none() {
             return Err(Problem::new(ProblemKind::RuleRefused, "This account is disabled, or a provider's."));
         }
-        let (accounts, ids) = (self.parts.accounts.as_ref(), self.parts.ids.as_ref());
-        invite(accounts, ids, self.parts.clock.now(), account).await.map_err(|error| of_invalid(&error))
+        let (accounts, ids, now) =
+            (self.parts.accounts.as_ref(), self.parts.ids.as_ref(), self.parts.clock.now());
+        self.introduce_account(&account).await?;
+        // Whoever makes a link can take it up, and then acts in somebody else's name: the record is told before.
+        let recorded = self.record_invited(id, now + INVITATION_MICROS, by).await;
+        recorded.map_err(|error| of_append(&error))?;
+        invite(accounts, ids, now, account).await.map_err(|error| of_invalid(&error))
     }
 
     /// Takes back what a token or an account grants.

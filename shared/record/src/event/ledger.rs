@@ -51,6 +51,19 @@ value! {
         pub reason: Text,
     }
 
+    /// A link was made by which the holder of an account chooses another password. In the stream of the account's grant.
+    pub struct AccountInvited {
+        /// Until when it can be used, in UTC.
+        pub expires: Text,
+    }
+
+    /// A password was chosen by such a link, or by the first one. In the stream of the account's grant. Whoever acts with the
+    /// account from then on is whoever had the link.
+    pub struct PasswordChosen {
+        /// Whether the account had another one before.
+        pub replaces: bool,
+    }
+
     /// Attempts to log in failed. Attempts of some time are told together, so that nobody can fill the record with them.
     pub struct LoginFailed {
         /// When the first of them was, in UTC.
