@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use trialseal_tests::Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
 use trialseal_tests::{
-    Answer, Client, Engine, Rng, Role, Service, Trial, bodies, laboratory, on_both_engines, wait_for_import,
+    Answer, Client, Engine, Rng, Role, Service, Submitter, Trial, bodies, laboratory, on_both_engines,
+    wait_for_import,
 };
 use ureq::SendBody;
 
@@ -49,6 +50,9 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-requests", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-approvals", &[Irb]),
     ("POST", "/v1/trials/{trial}/legal-hold-releases", &[Irb]),
+    ("POST", "/v1/trials/{trial}/submission-keys", &[Sponsor, Investigator, Irb]),
+    ("POST", "/v1/trials/{trial}/submission-signing", &[Sponsor]),
+    ("POST", "/v1/trials/{trial}/submission-key-revocations", &[Sponsor, Investigator, Irb]),
     ("POST", "/v1/trials/{trial}/imports", &[Sponsor, Investigator]),
     // How many rows, by which rules: nothing of what is in them.
     ("GET", "/v1/imports/{import}", EVERYBODY),
@@ -158,6 +162,11 @@ impl Things {
             "legal-hold-releases" => json!({"hold": "FDA-2", "reason": "Inspection closed"}),
             "erasure-requests" => json!({"askedOn": "2025-06-01", "reason": "Asked for by letter"}),
             "erasure-approvals" => json!({"reason": "No duty to keep the data is left"}),
+            "submission-keys" => json!({"key": Submitter::of(sender).jwk()}),
+            "submission-signing" => json!({"required": false, "reason": "Not every site has a key"}),
+            "submission-key-revocations" => {
+                json!({"key": Submitter::of(sender).x(), "reason": "Lost with a laptop"})
+            }
             "tokens" => json!({"actor": name, "role": "researcher", "organisation": "Test"}),
             "accounts" => json!({"login": name, "role": "researcher", "organisation": "Test"}),
             "disposition" => json!({"status": "completed", "on": "2025-06-01"}),
@@ -172,6 +181,11 @@ impl Things {
         let answer = match method {
             // A live stream never ends by itself.
             _ if template.ends_with("/stream") => client.send("HEAD", &path, &[], SendBody::none()),
+            // Keys are dealt with in signed requests.
+            "POST" if template.contains("/submission-") => {
+                let body = self.body(template, client);
+                Submitter::of(client).post(client, &path, key, &body)
+            }
             "POST" => client.send(method, &path, &headers, self.body(template, client).to_string()),
             _ => client.send(method, &path, &[], SendBody::none()),
         };

@@ -3,6 +3,7 @@
 mod activate_site;
 mod answers;
 mod approve_erasure;
+mod change_submission_signing;
 mod correct_data;
 mod enrol_participant;
 mod import_status;
@@ -13,10 +14,12 @@ mod record_data;
 mod record_disposition;
 mod record_irb_decision;
 mod record_visit;
+mod register_submission_key;
 mod register_trial;
 mod release_legal_hold;
 mod report_adverse_event;
 mod request_erasure;
+mod revoke_submission_key;
 mod screen_participant;
 mod sent;
 mod sign_consent;
@@ -50,6 +53,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(approve_erasure::approve_erasure)
         .service(place_legal_hold::place_legal_hold)
         .service(release_legal_hold::release_legal_hold)
+        .service(register_submission_key::register_submission_key)
+        .service(revoke_submission_key::revoke_submission_key)
+        .service(change_submission_signing::change_submission_signing)
         .service(start_import::start_import)
         .service(import_status::import_status);
 }

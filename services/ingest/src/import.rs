@@ -17,11 +17,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use trialseal_record::ids::{ImportId, TrialId};
+use trialseal_record::ids::{ImportId, StreamId, TrialId};
+use trialseal_record::submission::file_refused;
 use trialseal_runtime::problem::Problem;
 use trialseal_store::StoreError;
 use trialseal_vault::{DataKey, VaultError};
 
+use crate::states::StateError;
 use crate::{Ingest, refusal};
 use check::{Checked, Plan};
 use spool::SpoolFile;
@@ -136,10 +138,20 @@ impl Ingest {
         });
     }
 
+    /// Whether an import that has not begun must not begin, as its trial asks for signatures.
+    async fn requires_signature(&self, job: &Job) -> Result<bool, StateError> {
+        let begun = self.states.of(&job.trial, StreamId::import(job.import)).await?.version() > 0;
+        Ok(!begun && self.states.of_trial(&job.trial).await?.requires_signatures())
+    }
+
     async fn work(&self, job: &mut Job) -> Result<(), record::Failed> {
         job.status.begin();
         let spooled = self.spooled(job).await?;
         let Some(plan) = self.check(job, &spooled).await? else { return Ok(()) };
+        // Signatures may be asked for since the file was received.
+        if self.requires_signature(job).await.map_err(record::Failed::new)? {
+            return Err(record::Failed::new(file_refused()));
+        }
         // Until now nothing is recorded of the file, and from here on all of it will be.
         job.status.state = ImportState::Recording;
         self.save(job).await;

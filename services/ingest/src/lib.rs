@@ -15,6 +15,7 @@ mod locks;
 mod prepare;
 mod refusal;
 mod refused;
+mod signed;
 mod states;
 mod submit;
 

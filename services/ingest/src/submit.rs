@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{Scope, StreamId, TrialId};
-use trialseal_record::{Command, Context, Decision, State, TrialState, decide};
+use trialseal_record::{Command, Context, Decision, Signed, State, TrialState, decide};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::hash::Hash;
 use trialseal_store::body;
@@ -44,6 +44,8 @@ pub(crate) struct Submission {
     /// guesses by once that key is destroyed.
     pub(crate) content: Hash,
     pub(crate) command: Command,
+    /// Its signature, where it came with one.
+    pub(crate) signed: Option<Signed>,
     /// What the sender waits for.
     pub(crate) wait: Level,
 }
@@ -185,7 +187,7 @@ impl Ingest {
         if basis.trial.version() == 0 && !submission.creates_trial() {
             return Ok(Attempt::Refused(refusal::no_such_trial()));
         }
-        let context = self.context(&submission.principal);
+        let context = Context { signed: submission.signed.clone(), ..self.context(&submission.principal) };
         let decision = match decide(&basis.state(), &submission.command, &context) {
             Ok(decision) => decision,
             Err(refused) => return Ok(Attempt::Refused(refusal::of_rule(refused))),
@@ -235,7 +237,12 @@ impl Ingest {
 
     /// What the decision may know besides the record.
     pub(crate) fn context(&self, principal: &Principal) -> Context {
-        Context { now_micros: self.clock.now(), actor: principal.as_actor(), new_id: self.random_uuid() }
+        Context {
+            now_micros: self.clock.now(),
+            actor: principal.as_actor(),
+            signed: None,
+            new_id: self.random_uuid(),
+        }
     }
 
     /// A UUID that tells nothing, not even when it was made.

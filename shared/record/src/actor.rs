@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::date::Date;
+use crate::submission::Signed;
 
 /// The role in which something is done: the header's `actorrole` (section 4 of the format specification).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -93,6 +94,8 @@ pub struct Context {
     pub now_micros: i64,
     /// Who asks.
     pub actor: Actor,
+    /// The signature of the command, where it came with one.
+    pub signed: Option<Signed>,
     /// A fresh random id for the one thing the command may create: a site, a participant, an adverse event.
     pub new_id: Uuid,
 }

@@ -8,6 +8,7 @@ mod data;
 mod erasure;
 mod import;
 mod participant;
+mod submission;
 mod trial;
 
 pub use data::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
@@ -17,6 +18,7 @@ pub use participant::{
     EnrolParticipant, RecordDisposition, RecordVisit, ReportAdverseEvent, ScreenFailure, ScreenParticipant,
     SignConsent, WithdrawConsent,
 };
+pub use submission::{ChangeSubmissionSigning, RegisterSubmissionKey, RevokeSubmissionKey};
 pub use trial::{
     ActivateSite, PublishConsentVersion, RecordIrbDecision, RegisterKey, RegisterTrial, RevokeKey,
     SubmitProtocolVersion, SubmitResults,
@@ -71,6 +73,12 @@ pub enum Command {
     ImportRow(ImportId, ImportRow),
     /// The end of that file.
     CompleteImport(ImportId, CompleteImport),
+    /// `POST /v1/trials/{trial}/submission-keys`
+    RegisterSubmissionKey(RegisterSubmissionKey),
+    /// `POST /v1/trials/{trial}/submission-key-revocations`
+    RevokeSubmissionKey(RevokeSubmissionKey),
+    /// `POST /v1/trials/{trial}/submission-signing`
+    ChangeSubmissionSigning(ChangeSubmissionSigning),
     /// A key begins to be used; in the trial `_ledger`.
     RegisterKey(RegisterKey),
     /// A key is no longer used; in the trial `_ledger`.
@@ -103,9 +111,32 @@ impl Command {
             Self::StartImport(..) => "start-import",
             Self::ImportRow(..) => "import-row",
             Self::CompleteImport(..) => "complete-import",
+            Self::RegisterSubmissionKey(_) => "register-submission-key",
+            Self::RevokeSubmissionKey(_) => "revoke-submission-key",
+            Self::ChangeSubmissionSigning(_) => "change-submission-signing",
             Self::RegisterKey(_) => "register-key",
             Self::RevokeKey(_) => "revoke-key",
         }
+    }
+
+    /// Whether it never comes without its sender's signature.
+    pub(crate) const fn is_always_signed(&self) -> bool {
+        matches!(self, Self::RegisterSubmissionKey(_) | Self::ChangeSubmissionSigning(_))
+    }
+
+    /// Whether it comes with its sender's signature where a trial asks for signatures. A trial's registration is there before
+    /// any key is, a key that is lost has to be revoked without it, rows rest on the file they came in, and the keys of the
+    /// ledger are nobody's submission.
+    pub(crate) const fn is_signed_where_required(&self) -> bool {
+        !matches!(
+            self,
+            Self::RegisterTrial(_)
+                | Self::RevokeSubmissionKey(_)
+                | Self::ImportRow(..)
+                | Self::CompleteImport(..)
+                | Self::RegisterKey(_)
+                | Self::RevokeKey(_)
+        )
     }
 
     /// The participant whose state the decision needs. None for one that is yet to be screened.

@@ -6,6 +6,7 @@ mod erasure;
 mod import;
 mod ledger;
 mod participant;
+pub(crate) mod submission;
 mod trial;
 
 use crate::actor::Context;
@@ -79,6 +80,15 @@ pub struct NaturalKey {
 /// Decides on a command. The same arguments always give the same answer.
 pub fn decide(state: &State<'_>, command: &Command, context: &Context) -> Result<Decision, Refusal> {
     authority::check(command, context.actor.role)?;
+    let signed = submission::check(state.trial, command, context)?;
+    let mut decision = decide_on(state, command, context)?;
+    if let (Some(signed), Some((stream, _))) = (signed, decision.events.first()) {
+        decision.events.insert(0, (*stream, signed.clone().into()));
+    }
+    Ok(decision)
+}
+
+fn decide_on(state: &State<'_>, command: &Command, context: &Context) -> Result<Decision, Refusal> {
     match command {
         Command::RegisterTrial(body) => trial::register(state, body),
         Command::SubmitProtocolVersion(body) => trial::submit_protocol(state, body),
@@ -102,6 +112,9 @@ pub fn decide(state: &State<'_>, command: &Command, context: &Context) -> Result
         Command::StartImport(id, body) => import::start(state, *id, body),
         Command::ImportRow(id, body) => import::row(state, *id, body, context),
         Command::CompleteImport(id, body) => import::complete(state, *id, body),
+        Command::RegisterSubmissionKey(body) => submission::register_key(state, body, context),
+        Command::RevokeSubmissionKey(body) => submission::revoke_key(state, body, context),
+        Command::ChangeSubmissionSigning(body) => submission::change_signing(state, body),
         Command::RegisterKey(body) => ledger::register_key(state, body),
         Command::RevokeKey(body) => ledger::revoke_key(state, body),
     }

@@ -19,6 +19,7 @@ mod erasure;
 mod import;
 mod ledger;
 mod participant;
+mod submission;
 mod trial;
 mod upcast;
 
@@ -38,6 +39,9 @@ pub use ledger::{
 pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
     ParticipantEnrolled, ParticipantScreenFailed, ParticipantScreened, VisitOccurred,
+};
+pub use submission::{
+    SubmissionKeyRegistered, SubmissionKeyRevoked, SubmissionSigned, SubmissionSigningChanged,
 };
 pub use trial::{
     ConsentVersionPublished, IrbDecisionRecorded, ProtocolVersionSubmitted, ResultsSubmitted, SiteActivated,
@@ -144,6 +148,10 @@ events! {
     "participant.key-destroyed" v 1 => KeyDestroyed,
     "legal-hold.placed" v 1 => LegalHoldPlaced,
     "legal-hold.released" v 1 => LegalHoldReleased,
+    "submission.signed" v 1 => SubmissionSigned,
+    "submission-key.registered" v 1 => SubmissionKeyRegistered,
+    "submission-key.revoked" v 1 => SubmissionKeyRevoked,
+    "submission-signing.changed" v 1 => SubmissionSigningChanged,
     "role.granted" v 1 => RoleGranted,
     "role.revoked" v 1 => RoleRevoked,
     "account.invited" v 1 => AccountInvited,

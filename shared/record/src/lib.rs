@@ -18,6 +18,7 @@ pub mod event;
 pub mod ids;
 mod rules;
 pub mod state;
+pub mod submission;
 pub mod text;
 pub mod values;
 pub mod view;
@@ -32,4 +33,5 @@ pub use rules::{RULES, Refusal, RefusalKind, Rule};
 pub use state::{
     ErasureState, ImportState, ParticipantState, SiteState, State, TrialState, consents_to_research,
 };
-pub use text::{Name, Sha256Hex, Text, Version};
+pub use submission::Signed;
+pub use text::{Ed25519X, Name, Sha256Hex, Text, Version};

@@ -193,6 +193,24 @@ rules! {
     IMPORT_OPEN "import.open" Conflict
         "Rows belong to an import that has begun and has not ended."
         "Begin a new import."
+    SUBMISSION_SIGNED "submission.signature-required" Forbidden
+        "Where a trial asks for signatures, its submissions are signed; so is whatever has to do with the keys for it."
+        "Sign the command and send it with a Submission-Signature; files cannot be signed."
+    SUBMISSION_KEY_OWN "submission.key-own" Forbidden
+        "Each sender signs with a key of their own that is in use in the trial."
+        "Register the key first, or sign with one that is."
+    SUBMISSION_SIGNATURE "submission.signature-valid" Forbidden
+        "A signature is made with the key it names, over this command, its address and its Idempotency-Key."
+        "Check what was signed: docs/submitting.md has every byte of it."
+    SUBMISSION_FRESH "submission.signature-fresh" Forbidden
+        "A signature is at most a day old and not made in the future."
+        "Check the clock, and sign the command again."
+    SUBMISSION_KEY_UNUSED "submission.key-unused" Conflict
+        "A key is registered once in a trial."
+        "Register another key."
+    SUBMISSION_KEY_ACTIVE "submission.key-active" Conflict
+        "Only a key in use is revoked, by its holder."
+        "Check the key."
     KEY_UNUSED "key.id-unused" Conflict
         "A key is registered once."
         "Register another key."

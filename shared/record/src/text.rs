@@ -92,6 +92,21 @@ text_type!(
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 );
 
+text_type!(
+    /// The `x` of an Ed25519 public key as a JSON Web Key (RFC 8037): its 32 bytes in base64url without padding. Whether they are
+    /// a key, only who verifies with it can tell.
+    Ed25519X,
+    is_ed25519_x,
+    "32 bytes in base64url without padding",
+    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+);
+
+fn is_ed25519_x(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    // Of the last digit's six bits the lower two are not used, and are zero.
+    text.len() == 43 && text.bytes().all(allowed) && text.ends_with(|last| "AEIMQUYcgkosw048".contains(last))
+}
+
 fn is_name(text: &str) -> bool {
     (1..=MAX_NAME_BYTES).contains(&text.len()) && text.trim() == text && !text.chars().any(char::is_control)
 }

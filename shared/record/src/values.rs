@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::date::PartialDate;
-use crate::text::{Name, Text};
+use crate::text::{Ed25519X, Name, Text};
 
 /// What every value here derives, and how each is spelt in JSON.
 macro_rules! value {
@@ -46,6 +46,20 @@ value! {
         Phase4,
         /// The trial has no phase: of a device or of behaviour, say.
         NotApplicable,
+    }
+
+    /// A kind of key, as JSON Web Keys name it.
+    pub enum JwkType {
+        /// An octet key pair (RFC 8037).
+        #[serde(rename = "OKP")]
+        Okp,
+    }
+
+    /// A curve, as JSON Web Keys name it.
+    pub enum JwkCurve {
+        /// Ed25519 (RFC 8037).
+        #[serde(rename = "Ed25519")]
+        Ed25519,
     }
 
     /// Why nothing more is recorded of a participant.
@@ -227,6 +241,16 @@ value! {
 }
 
 value! {
+    /// An Ed25519 public key as a JSON Web Key (RFC 7517, RFC 8037). Its `x` is its name.
+    pub struct PublicJwk {
+        /// `OKP`.
+        pub kty: JwkType,
+        /// `Ed25519`.
+        pub crv: JwkCurve,
+        /// The key: 32 bytes in base64url without padding.
+        pub x: Ed25519X,
+    }
+
     /// An outcome as a protocol specifies it beforehand.
     pub struct ProtocolOutcome {
         /// Names the outcome through all versions of the protocol, so that a change to it can be shown.

@@ -10,6 +10,7 @@
 //! - [`note`], [`checkpoint`], [`policy`], [`witness`], [`tiles`], [`proof`]: the public log (section 6 and C2SP)
 //! - [`receipt`], [`growth`], [`absence`]: what people take away (sections 7 and 8)
 //! - [`dataset`]: many events, complete (section 9)
+//! - [`submission`]: what submitters sign (no part of the format: an event's data are no part of it)
 //! - [`trust`]: a ledger's policy and export keys in one text, with a fingerprint
 //! - [`ledger`]: what a monitor checks from seal to seal (sections 5 and 6)
 //!
@@ -39,6 +40,7 @@ pub mod proof;
 pub mod receipt;
 pub mod refused;
 pub mod seal;
+pub mod submission;
 pub mod tiles;
 pub mod time;
 pub mod tree;

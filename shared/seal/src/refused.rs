@@ -152,6 +152,9 @@ codes! {
     RecordSize "record-size" "the record has another number of lines than its head says",
     RecordRoot "record-root" "the record's leaves do not give the root of its head",
 
+    SubmissionForm "submission-form" "this is not a detached JWS by Ed25519 as submitters send it",
+    SubmissionSignature "submission-signature" "the submitter's signature does not verify",
+
     SealNumber "seal-number" "a seal number is skipped or repeated",
     SealTime "seal-time" "time goes back between seals",
     SealCounts "seal-counts" "a seal's counts are not those of its heads",

@@ -21,15 +21,18 @@ pub(super) struct ParticipantPath {
     participant: Uuid,
 }
 
-/// The header of every command.
+/// The headers of every command.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what `Head` reads")]
+#[expect(dead_code, reason = "describes what `Sent` reads")]
 pub(super) struct CommandKey {
     /// Your own name for this command, 1 to 255 visible ASCII characters. Send the same again when you repeat the
     /// request, and you get the same answer.
     #[param(rename = "Idempotency-Key", pattern = "^[!-~]{1,255}$")]
     key: String,
+    /// A detached JWS by Ed25519 over the command, where its sender signs. Needed where the trial asks for it.
+    #[param(rename = "Submission-Signature")]
+    signature: Option<String>,
 }
 
 /// The parameter of every command.

@@ -19,9 +19,11 @@ use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_runtime::request_log::RequestId;
 use trialseal_seal::canonical;
 use trialseal_seal::hash::sha3_256;
+use trialseal_seal::submission::SubmissionSignature;
 
 use crate::Ingest;
 use crate::answer::Level;
+use crate::signed;
 use crate::submit::{Submission, Submitted};
 
 /// The header under which a caller names a command.
@@ -44,6 +46,8 @@ pub(super) struct Sent {
     pub(super) wait: Level,
     /// The request's id, for `correlationid`.
     pub(super) request_id: String,
+    /// The signature that it came with.
+    signature: Option<SubmissionSignature>,
     trial: Option<String>,
     participant: Option<String>,
     body: Bytes,
@@ -107,7 +111,16 @@ impl Sent {
             b"\n",
             canonical,
         ];
+        let signed = match &self.signature {
+            Some(signature) => {
+                let path = command.path(&trial).ok_or_else(signed::not_signed)?;
+                let body = serde_json::from_slice(canonical).map_err(|error| Problem::internal(&error))?;
+                Some(signed::check(signature, ingest.events.origin(), path, key, body)?)
+            }
+            None => None,
+        };
         let submission = Submission {
+            signed,
             id: ingest.command_id(&self.principal, &trial, key),
             // No line end stands in any part but the last.
             content: sha3_256(&content),
@@ -167,8 +180,10 @@ impl FromRequest for Sent {
             let body = body.map_err(|_| interrupted())?;
             let part = |name: &str| request.match_info().get(name).map(str::to_owned);
             let (trial, participant) = (part("trial"), part("participant"));
+            let signature = signed::signature(request.headers())?;
             let Head { principal, key, request_id } = head;
-            Ok(Self { principal, key, wait: wait(&request, ingest)?, request_id, trial, participant, body })
+            let wait = wait(&request, ingest)?;
+            Ok(Self { principal, key, wait, request_id, signature, trial, participant, body })
         })
     }
 }

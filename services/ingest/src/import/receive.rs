@@ -7,6 +7,7 @@ use actix_web::web::Bytes;
 use futures_util::Stream;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{ImportId, StreamId, TrialId};
+use trialseal_record::submission::file_refused;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::hash::Hash;
 use uuid::Builder;
@@ -37,8 +38,12 @@ impl Ingest {
     ) -> Result<(ImportStatus, bool), Problem> {
         let Upload { principal, trial, key, .. } = &upload;
         Self::admit(principal, trial, Permission::Import)?;
-        if self.events.trial_size(trial).await.map_err(|error| refusal::of_store(&error))?.is_none() {
+        let state = self.states.of_trial(trial).await.map_err(|error| refusal::of_state(&error))?;
+        if state.version() == 0 {
             return Err(refusal::no_such_trial());
+        }
+        if state.requires_signatures() {
+            return Err(refusal::of_rule(file_refused()));
         }
         let command = self.command_id(principal, trial, key);
         let import = import_of(&command);

@@ -126,7 +126,9 @@ async fn a_registration_needs_no_key_and_everything_else_does() {
     let send = async |path: &'static str, body: serde_json::Value| {
         let (who, content_type) = (Some(principal(Sponsor)), "application/json; charset=utf-8");
         let body = body.to_string().into_bytes();
-        world.send(Request { method: Method::POST, path, who, key: None, content_type, body }).await
+        world
+            .send(Request { method: Method::POST, path, who, key: None, content_type, signature: None, body })
+            .await
     };
     let first = send("/v1/trials", trial("DEMO-1")).await;
     assert_eq!(first.status, 201, "{first:?}");
@@ -155,6 +157,7 @@ async fn who_may_not_is_told_so_and_who_cannot_see_is_told_nothing() {
         who: None,
         key: Some("k"),
         content_type: "application/json",
+        signature: None,
         body: b"{}".to_vec(),
     };
     let visits = format!("{path}/visits");
@@ -178,8 +181,9 @@ async fn who_may_not_is_told_so_and_who_cannot_see_is_told_nothing() {
     foreign.trials = Some(vec!["OTHER".parse().unwrap()]);
     let body = visit("V1").to_string().into_bytes();
     let (who, key, content_type) = (Some(foreign), Some("k"), "application/json");
-    let hidden =
-        world.send(Request { method: Method::POST, path: &visits, who, key, content_type, body }).await;
+    let hidden = world
+        .send(Request { method: Method::POST, path: &visits, who, key, content_type, signature: None, body })
+        .await;
     let unknown = visits.replace("DEMO-1", "NO-SUCH");
     let unknown = world.post(Investigator, &unknown, "k", visit("V1")).await;
     let ledger = visits.replace("DEMO-1", "_ledger");
@@ -224,7 +228,9 @@ async fn bodies_that_cannot_be_recorded_are_refused_with_what_to_do() {
     }
     let who = Some(principal(Investigator));
     let (key, content_type, body) = (Some("k"), "text/plain", b"{}".to_vec());
-    let plain = world.send(Request { method: Method::POST, path: &path, who, key, content_type, body }).await;
+    let plain = world
+        .send(Request { method: Method::POST, path: &path, who, key, content_type, signature: None, body })
+        .await;
     assert_eq!(plain.problem(), "unsupported-media-type");
     let odd = world.post(Investigator, &format!("{path}?wait=later"), "k", data("V1", "1")).await;
     assert_eq!((odd.status, odd.problem()), (400, "malformed"));
@@ -365,7 +371,7 @@ async fn the_api_description_names_every_route_and_every_shape() {
         actix_web::App::new().into_utoipa_app().configure(trialseal_ingest::routes).split_for_parts();
     let api = serde_json::to_value(&api).unwrap();
     let paths = api["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 21);
+    assert_eq!(paths.len(), 24);
     for (path, operations) in paths {
         for operation in operations.as_object().unwrap().values() {
             assert!(operation["summary"].is_string() && operation["description"].is_string(), "{path}");

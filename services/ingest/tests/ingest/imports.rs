@@ -294,7 +294,8 @@ async fn who_may_not_import_cannot_and_others_do_not_see_it() {
     foreign.trials = Some(vec!["OTHER".parse().unwrap()]);
     let path = format!("/v1/imports/{}", status["id"].as_str().unwrap());
     let (who, method) = (Some(foreign), actix_web::http::Method::GET);
-    let hidden = Request { method, path: &path, who, key: None, content_type: "", body: vec![] };
+    let hidden =
+        Request { method, path: &path, who, key: None, content_type: "", signature: None, body: vec![] };
     assert_eq!(world.send(hidden).await.status, 404);
 }
 

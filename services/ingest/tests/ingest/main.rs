@@ -9,4 +9,6 @@ mod imports;
 #[cfg(test)]
 mod spool;
 #[cfg(test)]
+mod submissions;
+#[cfg(test)]
 mod support;

@@ -75,6 +75,7 @@ pub(crate) struct Request<'a> {
     pub(crate) who: Option<Principal>,
     pub(crate) key: Option<&'a str>,
     pub(crate) content_type: &'a str,
+    pub(crate) signature: Option<&'a str>,
     pub(crate) body: Vec<u8>,
 }
 
@@ -169,6 +170,9 @@ impl World {
         if let Some(key) = request.key {
             sent = sent.insert_header(("Idempotency-Key", key));
         }
+        if let Some(signature) = request.signature {
+            sent = sent.insert_header(("Submission-Signature", signature));
+        }
         sent = sent.insert_header(("Content-Type", request.content_type)).set_payload(request.body);
         let answer = call_service(&app, sent.to_request()).await;
         let header = |name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
@@ -191,14 +195,14 @@ impl World {
         body: impl Into<Vec<u8>>,
     ) -> Answer {
         let (who, key) = (Some(principal(role)), Some(key));
-        let content_type = "application/json";
-        self.send(Request { method: Method::POST, path, who, key, content_type, body: body.into() }).await
+        let (content_type, signature, body) = ("application/json", None, body.into());
+        self.send(Request { method: Method::POST, path, who, key, content_type, signature, body }).await
     }
 
     pub(crate) async fn get(&self, role: Role, path: &str) -> Answer {
         let who = Some(principal(role));
-        let request = Request { method: Method::GET, path, who, key: None, content_type: "", body: vec![] };
-        self.send(request).await
+        let (key, content_type, signature, body) = (None, "", None, vec![]);
+        self.send(Request { method: Method::GET, path, who, key, content_type, signature, body }).await
     }
 
     /// Registers DEMO-1 and brings it as far as a site that may screen. Answers the site.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{ParticipantId, StreamId, StreamKind};
 use trialseal_runtime::problem::Problem;
-use trialseal_store::EventRow;
 use utoipa::{IntoParams, ToSchema};
 
 use super::limit;
@@ -48,7 +47,8 @@ pub(crate) struct Erasure {
     participant: ParticipantId,
     /// How far it is.
     state: ErasureProgress,
-    /// What is recorded of it: `erasure.requested`, `erasure.approved`, `participant.key-destroyed`.
+    /// What is recorded of it: `erasure.requested`, `erasure.approved`, `participant.key-destroyed`, the first two with
+    /// `submission.signed` before them where they were signed.
     events: Vec<EventEntry>,
 }
 
@@ -65,11 +65,14 @@ pub(crate) enum ErasureProgress {
 }
 
 impl ErasureProgress {
-    fn of(rows: &[EventRow]) -> Self {
-        match rows.len() {
-            0 | 1 => Self::Requested,
-            2 => Self::Approved,
-            _ => Self::CarriedOut,
+    fn of(events: &[EventEntry]) -> Self {
+        let has = |kind: &str| events.iter().any(|event| event.header["type"] == kind);
+        if has("participant.key-destroyed") {
+            Self::CarriedOut
+        } else if has("erasure.approved") {
+            Self::Approved
+        } else {
+            Self::Requested
         }
     }
 }
@@ -102,10 +105,11 @@ pub(crate) async fn list(
     let mut erasures = Vec::with_capacity(streams.len());
     for row in &streams {
         let rows = query.parts.events.of_stream(&trial, &row.stream, 0, EVENTS).await.map_err(store)?;
+        let events = query.entries(&principal, rows).await?;
         erasures.push(Erasure {
             participant: ParticipantId(row.stream.uuid()),
-            state: ErasureProgress::of(&rows),
-            events: query.entries(&principal, rows).await?,
+            state: ErasureProgress::of(&events),
+            events,
         });
     }
     let next = erasures.last().filter(|_| erasures.len() == limit as usize).map(|last| last.participant);

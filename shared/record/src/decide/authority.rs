@@ -43,6 +43,10 @@ const fn roles(command: &Command) -> &'static [Role] {
         Command::StartImport(..) | Command::ImportRow(..) | Command::CompleteImport(..) => {
             &[Role::Sponsor, Role::Investigator]
         }
+        Command::RegisterSubmissionKey(_) | Command::RevokeSubmissionKey(_) => {
+            &[Role::Sponsor, Role::Investigator, Role::Irb]
+        }
+        Command::ChangeSubmissionSigning(_) => &[Role::Sponsor],
         Command::RegisterKey(_) | Command::RevokeKey(_) => &[Role::Admin, Role::System],
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::date::Date;
 use crate::event::{Event, IrbDecisionRecorded};
 use crate::ids::{ParticipantId, TrialId};
-use crate::text::{Name, Version};
+use crate::text::{Ed25519X, Name, Text, Version};
 use crate::values::IrbDecision;
 
 /// What decisions need to know of a trial; of the ledger, its keys.
@@ -18,6 +18,9 @@ pub struct TrialState {
     irb_decisions: Vec<IrbDecisionRecorded>,
     keys_in_use: BTreeMap<Name, bool>,
     holds: BTreeMap<Name, Option<ParticipantId>>,
+    /// The keys that senders sign with, and whose each is; no one's any more once it is revoked.
+    submission_keys: BTreeMap<Ed25519X, Option<Text>>,
+    signatures_required: bool,
 }
 
 /// What an IRB can approve.
@@ -60,8 +63,35 @@ impl TrialState {
             Event::LegalHoldReleased(e) => {
                 self.holds.remove(&e.hold);
             }
+            Event::SubmissionKeyRegistered(e) => {
+                self.submission_keys.insert(e.key.x.clone(), Some(e.holder.clone()));
+            }
+            Event::SubmissionKeyRevoked(e) => {
+                self.submission_keys.insert(e.key.clone(), None);
+            }
+            Event::SubmissionSigningChanged(e) => self.signatures_required = e.required,
             _ => {}
         }
+    }
+
+    /// Whether every submission has to be signed.
+    pub fn requires_signatures(&self) -> bool {
+        self.signatures_required
+    }
+
+    /// Who signs with this key, where it is in use.
+    pub fn submission_key(&self, key: &Ed25519X) -> Option<&str> {
+        self.submission_keys.get(key)?.as_ref().map(Text::as_str)
+    }
+
+    /// Whether somebody has a key in use.
+    pub fn has_submission_key(&self, holder: &str) -> bool {
+        self.submission_keys.values().flatten().any(|known| known.as_str() == holder)
+    }
+
+    /// Whether this key was ever registered.
+    pub(crate) fn knows_submission_key(&self, key: &Ed25519X) -> bool {
+        self.submission_keys.contains_key(key)
     }
 
     /// Whether a legal hold keeps this participant's data.

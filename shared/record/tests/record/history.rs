@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 use trialseal_record::event::Event;
-use trialseal_record::{Command, ImportId, ParticipantId, SiteId, StreamId};
+use trialseal_record::{Command, ImportId, ParticipantId, Signed, SiteId, StreamId};
 use uuid::Uuid;
 
-use crate::scenario::{History, body, event};
+use crate::scenario::{History, NOW_MICROS, body, event};
 
 pub(crate) const SITE: SiteId = SiteId(Uuid::from_u128(1));
 pub(crate) const PARTICIPANT: ParticipantId = ParticipantId(Uuid::from_u128(2));
@@ -267,4 +267,54 @@ pub(crate) fn dataset() -> Value {
         },
         "fileSha256": SHA256,
     })
+}
+
+/// Public keys of RFC 8037 (appendix A) and RFC 8410 (section 10.3).
+pub(crate) const X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+pub(crate) const OTHER_X: &str = "Gb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE";
+
+pub(crate) fn jwk(x: &str) -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "x": x})
+}
+
+pub(crate) fn key_registered(holder: &str, x: &str) -> Event {
+    event("submission-key.registered", json!({"holder": holder, "key": jwk(x)}))
+}
+
+/// Enrolled, and whoever acts in these scenarios has a key.
+pub(crate) fn with_key() -> History {
+    with(enrolled(), trial(), key_registered("actor-1", X))
+}
+
+/// Or somebody else has.
+pub(crate) fn other_key() -> History {
+    with(enrolled(), trial(), key_registered("actor-2", X))
+}
+
+pub(crate) fn key_revoked() -> History {
+    with(with_key(), trial(), event("submission-key.revoked", json!({"key": X, "reason": "Lost"})))
+}
+
+pub(crate) fn signing_required() -> History {
+    let required = json!({"required": true, "reason": "All sites have keys"});
+    with(with_key(), trial(), event("submission-signing.changed", required))
+}
+
+pub(crate) fn register_submission_key(x: &str) -> Command {
+    Command::RegisterSubmissionKey(body(json!({"key": jwk(x)})))
+}
+
+pub(crate) fn revoke_submission_key(x: &str) -> Command {
+    Command::RevokeSubmissionKey(body(json!({"key": x, "reason": "Lost"})))
+}
+
+pub(crate) fn change_signing(required: bool) -> Command {
+    Command::ChangeSubmissionSigning(body(json!({"required": required, "reason": "As the protocol says"})))
+}
+
+/// A signature with this key that was found right, made when the decision is.
+pub(crate) fn signed(x: &str) -> Signed {
+    let event =
+        json!({"path": "/v1/trials/DEMO-1/sites", "idempotencyKey": "k", "body": {}, "signature": "a..b"});
+    Signed { key: x.parse().unwrap(), signed_at_micros: NOW_MICROS, verifies: true, event: body(event) }
 }

@@ -13,3 +13,5 @@ mod rules;
 mod scenario;
 #[cfg(test)]
 mod stored;
+#[cfg(test)]
+mod submissions;

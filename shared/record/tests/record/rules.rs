@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use trialseal_record::{Command, NaturalKeyKind, RULES, Role, StreamId};
+use trialseal_record::{Command, NaturalKeyKind, RULES, Role, Signed, StreamId};
 
 use crate::history::*;
-use crate::scenario::{Given, body, event, given};
+use crate::scenario::{Given, NOW_MICROS, body, event, given};
 
 use Role::{Investigator, Irb, Sponsor, System};
 
@@ -14,6 +14,7 @@ struct Case {
     rule: &'static str,
     given: Given,
     by: Role,
+    signed: Option<Signed>,
     when: Command,
 }
 
@@ -23,7 +24,7 @@ fn case(
     by: Role,
     when: Command,
 ) -> Case {
-    Case { rule, given: given(history), by, when }
+    Case { rule, given: given(history), by, signed: None, when }
 }
 
 fn trial_cases() -> Vec<Case> {
@@ -222,6 +223,40 @@ fn erasure_cases() -> Vec<Case> {
     ]
 }
 
+fn submission_cases() -> Vec<Case> {
+    let with = |signed: Signed, case: Case| Case { signed: Some(signed), ..case };
+    let day = 86_400_000_000;
+    let late = || Signed { signed_at_micros: NOW_MICROS - day - 1, ..signed(X) };
+    let ahead = || Signed { signed_at_micros: NOW_MICROS + 300_000_001, ..signed(X) };
+    let own = "submission.key-own";
+    let fresh = "submission.signature-fresh";
+    let required = "submission.signature-required";
+    vec![
+        case(required, signing_required(), Investigator, visit("2026-01-30")),
+        case(required, signing_required(), Sponsor, Command::StartImport(IMPORT, body(dataset()))),
+        case(required, enrolled(), Investigator, register_submission_key(X)),
+        case(required, enrolled(), Sponsor, change_signing(true)),
+        case(required, signing_required(), Sponsor, change_signing(false)),
+        with(signed(X), case(own, enrolled(), Investigator, visit("2026-01-30"))),
+        with(signed(X), case(own, other_key(), Investigator, visit("2026-01-30"))),
+        with(signed(X), case(own, key_revoked(), Investigator, visit("2026-01-30"))),
+        with(signed(OTHER_X), case(own, with_key(), Investigator, register_submission_key(OTHER_X))),
+        with(signed(OTHER_X), case(own, enrolled(), Investigator, register_submission_key(X))),
+        with(
+            Signed { verifies: false, ..signed(X) },
+            case("submission.signature-valid", with_key(), Investigator, visit("2026-01-30")),
+        ),
+        with(late(), case(fresh, with_key(), Investigator, visit("2026-01-30"))),
+        with(ahead(), case(fresh, with_key(), Investigator, visit("2026-01-30"))),
+        with(signed(X), case("submission.key-unused", with_key(), Investigator, register_submission_key(X))),
+        with(signed(X), case(own, key_revoked(), Investigator, register_submission_key(OTHER_X))),
+        case("submission.key-active", key_revoked(), Investigator, revoke_submission_key(X)),
+        case("submission.key-active", other_key(), Investigator, revoke_submission_key(X)),
+        case("authority.role", with_key(), Investigator, change_signing(true)),
+        case("authority.role", enrolled(), Role::Admin, revoke_submission_key(X)),
+    ]
+}
+
 #[test]
 fn each_rule_refuses_what_it_stands_against() {
     // Only the store sees whether a key is free, so these two are refused by it, in the record's words.
@@ -235,10 +270,11 @@ fn each_rule_refuses_what_it_stands_against() {
         data_cases(),
         erasure_cases(),
         import_and_ledger_cases(),
+        submission_cases(),
     ];
     for case in cases.into_iter().flatten() {
         seen.insert(case.rule);
-        case.given.by(case.by).when(&case.when).refused(case.rule);
+        case.given.by(case.by).signed(case.signed).when(&case.when).refused(case.rule);
     }
     let table: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(seen, table, "a rule without a case, or a case without a rule");

@@ -7,7 +7,7 @@ use serde_json::Value;
 use trialseal_record::event::Event;
 use trialseal_record::{
     Actor, Command, Context, Decision, ErasureState, ImportState, ParticipantState, RULES, Refusal, Role,
-    SiteState, State, StreamId, StreamKind, TrialState, decide,
+    Signed, SiteState, State, StreamId, StreamKind, TrialState, decide,
 };
 use uuid::Uuid;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 pub(crate) const NEW_ID: Uuid = Uuid::from_u128(0x0193_a5c2_7d1e_7a40_9c11_0000_0000_0099);
 
 /// 2026-03-01T12:00:00Z, when every decision is made.
-const NOW_MICROS: i64 = 1_772_366_400_000_000;
+pub(crate) const NOW_MICROS: i64 = 1_772_366_400_000_000;
 
 pub(crate) type History = Vec<(StreamId, Event)>;
 
@@ -74,20 +74,26 @@ impl Given {
     }
 
     pub(crate) fn by(self, role: Role) -> When {
-        When { given: self, role }
+        When { given: self, role, signed: None }
     }
 }
 
 pub(crate) struct When {
     given: Given,
     role: Role,
+    signed: Option<Signed>,
 }
 
 impl When {
+    /// With this signature on the command.
+    pub(crate) fn signed(self, signed: impl Into<Option<Signed>>) -> Self {
+        Self { signed: signed.into(), ..self }
+    }
+
     pub(crate) fn when(self, command: &Command) -> Outcome {
-        let Self { given, role } = self;
+        let Self { given, role, signed } = self;
         let actor = Actor { id: "actor-1".into(), role, organisation: "Example".into() };
-        let context = Context { now_micros: NOW_MICROS, actor, new_id: NEW_ID };
+        let context = Context { now_micros: NOW_MICROS, actor, signed, new_id: NEW_ID };
         let state = State {
             trial: &given.trial,
             site: command.site().and_then(|id| given.sites.get(&StreamId::site(id))),
@@ -99,6 +105,17 @@ impl When {
         };
         let answer = decide(&state, command, &context);
         assert_eq!(answer, decide(&state, command, &context), "the same arguments decide the same");
+        if let Ok(decision) = &answer
+            && command.path(&"DEMO-1".parse().unwrap()).is_some()
+        {
+            let is_own = |event: &Event| !matches!(event, Event::SubmissionSigned(_));
+            let events = decision.events.iter().map(|(_, event)| event.clone()).filter(is_own);
+            let events: Vec<_> = events.collect();
+            assert!(
+                command.is_what_was_recorded("actor-1", &events),
+                "{command:?} is not what {events:?} say"
+            );
+        }
         Outcome { answer, given }
     }
 }
@@ -119,6 +136,12 @@ impl Outcome {
             after.apply(*stream, event);
         }
         Decided { decision, after }
+    }
+
+    /// What follows.
+    #[track_caller]
+    pub(crate) fn events(self) -> Vec<(StreamId, Event)> {
+        self.answer.expect("the command is refused").events
     }
 
     /// Something follows; what, is told by another test.
