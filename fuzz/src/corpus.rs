@@ -6,7 +6,9 @@ use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
 use trialseal_seal::canonical::to_vec;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::dataset::ExportSigner;
@@ -245,6 +247,38 @@ impl Corpus {
 {"from":{"N":[[15,"/n"]],"V":[[15,"/items/0/value"]]},"row":1,"table":"data/t.json"}
 "#;
         vec![[&table[..], &[BETWEEN], &lineage[..]].concat()]
+    }
+
+    #[expect(clippy::unused_self, reason = "seeds are asked for in one way")]
+    pub(crate) fn submission_signatures(&self) -> Vec<Vec<u8>> {
+        let protected =
+            r#"{"alg":"EdDSA","iat":1772366400,"kid":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        vec![format!("{}..{}", encode(protected.as_bytes()), encode(&[7; 64])).into_bytes()]
+    }
+
+    /// A record in which every line is one of the dataset's with the type and data of a submission, or of what comes of one.
+    pub(crate) fn submissions(&self) -> Vec<Vec<u8>> {
+        let signature = String::from_utf8(self.submission_signatures().remove(0)).unwrap();
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let key = json!({"key": {"kty": "OKP", "crv": "Ed25519", "x": x}});
+        let change = json!({"required": true, "reason": "r"});
+        let signed = |rest: &str, body: &Value| json!({"path": format!("/v1/trials/T/{rest}"), "idempotencyKey": "k", "body": body, "signature": signature});
+        let registered = json!({"holder": "a", "key": key["key"]});
+        let events = [
+            ("submission.signed", signed("submission-keys", &key)),
+            ("submission-key.registered", registered),
+            ("submission.signed", signed("submission-signing", &change)),
+            ("submission-signing.changed", change.clone()),
+        ];
+        let record = String::from_utf8(self.dataset["record.ndjson"].clone()).unwrap();
+        let lines = record.lines().zip(events.into_iter().cycle()).map(|(line, (kind, data))| {
+            let mut line: Value = serde_json::from_str(line).unwrap();
+            line["header"]["type"] = kind.into();
+            line["header"]["dataschema"] = format!("urn:trialseal:{kind}:1").into();
+            json!({"header": line["header"], "secret": "07".repeat(32), "data": data}).to_string() + "\n"
+        });
+        vec![lines.collect::<String>().into_bytes()]
     }
 
     pub(crate) fn zips(&self) -> Vec<Vec<u8>> {

@@ -62,6 +62,8 @@ pub fn all() -> Vec<Target> {
         target("manifest", targets::manifest, Corpus::manifests),
         target("tables", targets::tables, Corpus::tables),
         target("zip", targets::zip, Corpus::zips),
+        target("submission-signature", targets::submission_signature, Corpus::submission_signatures),
+        target("submissions", targets::submissions, Corpus::submissions),
         target("log", targets::log, Corpus::log_resources),
         target("timestamp-token", targets::timestamp_token, Corpus::timestamp_tokens),
         target("authorities", targets::authorities, Corpus::authorities),

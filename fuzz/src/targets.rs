@@ -15,6 +15,7 @@ use trialseal_seal::note::{SignedNote, VerifierKey};
 use trialseal_seal::policy::Policy;
 use trialseal_seal::proof::{HeadProof, LogProof};
 use trialseal_seal::seal::Seal;
+use trialseal_seal::submission::SubmissionSignature;
 use trialseal_seal::tiles::{LogPath, decode_bundle, encode_bundle};
 use trialseal_seal::time::Timestamp;
 use trialseal_seal::trust::Trust;
@@ -221,14 +222,46 @@ fn check_tables(data: &[u8]) -> Report {
     let listed = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes)));
     let manifest = Manifest::new(listed).unwrap().sign(&CORPUS.export_signer());
     files.insert("manifest.dsse.json".into(), manifest);
-    trialseal_verify::dataset("dataset", &mut Memory::new(files), &POLICY, std::slice::from_ref(&EXPORT_KEY))
+    trialseal_verify::dataset(
+        "dataset",
+        &mut Memory::new(files),
+        &POLICY,
+        std::slice::from_ref(&EXPORT_KEY),
+        &[],
+    )
 }
 
 /// A dataset in a ZIP.
 pub fn zip(data: &[u8]) {
     if let Ok(mut files) = Zip::open(Cursor::new(data)) {
-        shown(&trialseal_verify::dataset("dataset", &mut files, &POLICY, std::slice::from_ref(&EXPORT_KEY)));
+        shown(&trialseal_verify::dataset(
+            "dataset",
+            &mut files,
+            &POLICY,
+            std::slice::from_ref(&EXPORT_KEY),
+            &[],
+        ));
     }
+}
+
+/// A submitter's signature.
+pub fn submission_signature(data: &[u8]) {
+    let text = text(data);
+    if let Ok(signature) = SubmissionSignature::parse(&text) {
+        assert_eq!(signature.to_string(), text);
+    }
+}
+
+/// The record of a dataset that is signed whatever it is, with submissions in it.
+pub fn submissions(data: &[u8]) {
+    let mut files = CORPUS.dataset().clone();
+    files.retain(|name, _| name == "head.json");
+    files.insert("record.ndjson".into(), data.to_vec());
+    let listed = files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes)));
+    let manifest = Manifest::new(listed).unwrap().sign(&CORPUS.export_signer());
+    files.insert("manifest.dsse.json".into(), manifest);
+    let keys: &[ExportKey] = std::slice::from_ref(&EXPORT_KEY);
+    shown(&trialseal_verify::dataset("dataset", &mut Memory::new(files), &POLICY, keys, &[]));
 }
 
 /// A log of which one resource is replaced: the first byte says which.
@@ -277,8 +310,13 @@ mod tests {
         }
         for seed in CORPUS.zips() {
             let mut files = Zip::open(Cursor::new(seed)).unwrap();
-            let report =
-                trialseal_verify::dataset("dataset", &mut files, &POLICY, std::slice::from_ref(&EXPORT_KEY));
+            let report = trialseal_verify::dataset(
+                "dataset",
+                &mut files,
+                &POLICY,
+                std::slice::from_ref(&EXPORT_KEY),
+                &[],
+            );
             assert_eq!(report.verdict(), Verdict::Sound, "{:?}", report.findings());
         }
     }

@@ -56,6 +56,16 @@ impl Verifier {
         self.run("dataset", dataset, &["--export-key".as_ref(), key.as_path()])
     }
 
+    /// Checks a dataset, whose senders sign with these keys.
+    pub fn dataset_signed_with(&self, dataset: &Path, keys: &[String]) -> Verdict {
+        let key = self.folder.path().join("key");
+        let mut more: Vec<&Path> = vec!["--export-key".as_ref(), key.as_path()];
+        for key in keys {
+            more.extend::<[&Path; 2]>(["--submission-key".as_ref(), key.as_ref()]);
+        }
+        self.run("dataset", dataset, &more)
+    }
+
     /// Checks a published log.
     pub fn log(&self, log: &Path) -> Verdict {
         self.run("log", log, &[])

@@ -51,6 +51,10 @@ pub enum Check {
         /// of them has to have signed.
         #[arg(long, value_name = "VKEY", required_unless_present = "trust", conflicts_with = "trust")]
         export_key: Option<String>,
+        /// A key that senders sign their submissions with, by its `x`; may be given several times. Where any is given, a
+        /// submission with another one is reported.
+        #[arg(long = "submission-key", value_name = "X")]
+        submission_keys: Vec<String>,
     },
     /// A published log: everything in it is hashed again.
     Log {
@@ -123,7 +127,9 @@ pub fn run(check: &Check) -> Report {
         Check::Receipt(document) => document.check("receipt", documents::receipt),
         Check::Growth(document) => document.check("growth", documents::growth),
         Check::Absence(document) => document.check("absence", documents::absence),
-        Check::Dataset { path, trusted, export_key } => run_dataset(path, trusted, export_key.as_deref()),
+        Check::Dataset { path, trusted, export_key, submission_keys } => {
+            run_dataset(path, trusted, export_key.as_deref(), submission_keys)
+        }
         Check::Log { place, trusted, tsa } => run_log(place, trusted, tsa.as_deref()),
         Check::Trust { file, fingerprint } => run_trust(file, *fingerprint),
         Check::Timestamp { file, note, tsa, trust, policy } => {
@@ -208,7 +214,12 @@ fn run_timestamp(file: &Path, note: &Path, tsa: &Path, trusted: &Trusted) -> Out
     Ok(crate::timestamp(&input, &reply, &note, &authorities, policy.as_ref()))
 }
 
-fn run_dataset(path: &Path, trusted: &Trusted, export_key: Option<&str>) -> Outcome {
+fn run_dataset(
+    path: &Path,
+    trusted: &Trusted,
+    export_key: Option<&str>,
+    submission_keys: &[String],
+) -> Outcome {
     const CHECK: &str = "dataset";
     let input = path.display().to_string();
     let (policy, mut keys) = trusted.read(CHECK, &input)?;
@@ -217,7 +228,7 @@ fn run_dataset(path: &Path, trusted: &Trusted, export_key: Option<&str>) -> Outc
             .map_err(|why| cannot_tell(CHECK, &input, "the export key", "export-key-unusable", why))?;
     }
     match open_dataset(path) {
-        Ok(mut files) => Ok(crate::dataset(&input, files.as_mut(), &policy, &keys)),
+        Ok(mut files) => Ok(crate::dataset(&input, files.as_mut(), &policy, &keys, submission_keys)),
         Err(FileError::Damaged) => {
             let mut report = Report::new(CHECK, input.as_str(), &[]);
             report.broken(input, "zip-damaged", "this is no ZIP that can be read");

@@ -29,7 +29,7 @@ fn check(ledger: &Ledger, contents: &Contents) -> Report {
 fn check_with(contents: &Contents, policy: &Policy, key: &ExportKey) -> Report {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), contents);
-    dataset("dataset", &mut Folder::open(folder.path()).unwrap(), policy, std::slice::from_ref(key))
+    dataset("dataset", &mut Folder::open(folder.path()).unwrap(), policy, std::slice::from_ref(key), &[])
 }
 
 fn zipped(contents: &Contents) -> Vec<u8> {
@@ -56,7 +56,7 @@ fn a_sound_dataset_is_sound_in_a_folder_and_in_a_zip() {
     let ledger = Ledger::new(3);
     let contents = ledger.dataset();
     let mut archive = Zip::open(Cursor::new(zipped(&contents))).unwrap();
-    let from_zip = dataset("dataset", &mut archive, &ledger.policy(), &[key(&ledger)]);
+    let from_zip = dataset("dataset", &mut archive, &ledger.policy(), &[key(&ledger)], &[]);
     let from_folder = check(&ledger, &contents);
     assert_eq!(findings(&from_folder), []);
     assert_eq!(from_folder, from_zip);
@@ -78,7 +78,7 @@ fn a_flipped_byte_is_never_sound_and_its_file_is_named() {
             flipped[place] ^= 1 << (place % 8);
             fs::write(&path, flipped).unwrap();
             let mut files = Folder::open(folder.path()).unwrap();
-            let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)]);
+            let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)], &[]);
             assert_eq!(report.verdict(), Verdict::NotSound, "{name} byte {place}");
             let named = findings(&report).iter().any(|(record, _)| record.starts_with(name.as_str()));
             assert!(named, "{name} byte {place}: {:?}", findings(&report));
@@ -93,7 +93,7 @@ fn a_damaged_archive_never_gives_other_content() {
     let archive = zipped(&ledger.dataset());
     let sound = {
         let mut files = Zip::open(Cursor::new(archive.clone())).unwrap();
-        dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)])
+        dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)], &[])
     };
     assert_eq!(sound.verdict(), Verdict::Sound);
     for place in 0..archive.len() {
@@ -101,7 +101,7 @@ fn a_damaged_archive_never_gives_other_content() {
         flipped[place] ^= 1 << (place % 8);
         // A flip in a time stamp of the archive changes nothing that is checked; all others are found.
         if let Ok(mut files) = Zip::open(Cursor::new(flipped)) {
-            let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)]);
+            let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)], &[]);
             assert!(report.verdict() != Verdict::Sound || report == sound, "byte {place}");
         }
     }
@@ -191,7 +191,7 @@ fn tables_may_lie_at_any_depth() {
     contents.insert(deep, b"a,b\n".to_vec());
     let contents = ledger.signed(contents);
     let mut archive = Zip::open(Cursor::new(zipped(&contents))).unwrap();
-    let from_zip = dataset("dataset", &mut archive, &ledger.policy(), &[key(&ledger)]);
+    let from_zip = dataset("dataset", &mut archive, &ledger.policy(), &[key(&ledger)], &[]);
     assert_eq!(findings(&from_zip), []);
     assert_eq!(check(&ledger, &contents), from_zip);
 }
@@ -210,7 +210,7 @@ fn a_member_that_cannot_be_unpacked_here_is_not_missing() {
         archive[start.unwrap() + method] = 95;
     }
     let mut files = Zip::open(Cursor::new(archive)).unwrap();
-    let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)]);
+    let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)], &[]);
     assert_eq!(
         (report.verdict(), findings(&report)),
         (Verdict::CannotTell, vec![("data/lb.json", "unsupported")])
@@ -427,7 +427,7 @@ fn links_and_special_files_are_refused() {
     std::os::unix::fs::symlink(&elsewhere, folder.path().join("head.json")).unwrap();
     let mut files = Folder::open(folder.path()).unwrap();
     assert!(!files.names().contains(&"head.json".to_owned()));
-    let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)]);
+    let report = dataset("dataset", &mut files, &ledger.policy(), &[key(&ledger)], &[]);
     fs::remove_file(elsewhere).unwrap();
     assert_eq!(findings(&report)[0], ("head.json", "file-link"));
     assert_eq!(report.verdict(), Verdict::NotSound);

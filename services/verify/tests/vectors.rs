@@ -170,7 +170,7 @@ fn dataset_folder(folder: &Path, policy: &str, export_key: &str) -> (i32, Value)
     let (code, printed) = program(&["dataset", path, "--policy", policy_file, "--export-key", export_key]);
     if let Ok(key) = export_key.trim_end().parse::<ExportKey>() {
         let report =
-            dataset(path, &mut Folder::open(folder).unwrap(), &Policy::parse(policy).unwrap(), &[key]);
+            dataset(path, &mut Folder::open(folder).unwrap(), &Policy::parse(policy).unwrap(), &[key], &[]);
         assert_eq!(serde_json::to_value(&report).unwrap(), printed);
     }
     (code, printed)

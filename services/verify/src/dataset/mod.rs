@@ -15,9 +15,11 @@ use trialseal_seal::proof::{HeadProof, SealReport};
 use trialseal_seal::{Code, Refused, canonical};
 
 mod lineage;
+mod submissions;
 mod table;
 
 use self::lineage::Lineage;
+use self::submissions::Submissions;
 use self::table::{Found, Table, Tables};
 use crate::documents::{seal_facts, silent};
 use crate::files::{FileError, Files};
@@ -41,10 +43,17 @@ const LIMITS: &[&str] = &[
     "anything about events recorded after this seal",
 ];
 
-/// Checks a dataset: manifest, head, every line of the record, every file's digest, and every table cell's origin.
-pub fn dataset(input: &str, files: &mut dyn Files, policy: &Policy, export_keys: &[ExportKey]) -> Report {
-    let mut check =
-        Check { report: Report::new("dataset", input, LIMITS), files, unreadable: HashSet::new() };
+/// Checks a dataset: manifest, head, every line of the record, every signed submission, every file's digest, and every table
+/// cell's origin. Where `submission_keys` names any (by their `x`), senders may have signed with no others.
+pub fn dataset(
+    input: &str,
+    files: &mut dyn Files,
+    policy: &Policy,
+    export_keys: &[ExportKey],
+    submission_keys: &[String],
+) -> Report {
+    let report = Report::new("dataset", input, LIMITS);
+    let mut check = Check { report, files, submission_keys, unreadable: HashSet::new() };
     check.run(policy, export_keys);
     silent(&mut check.report, policy);
     check.report
@@ -53,6 +62,7 @@ pub fn dataset(input: &str, files: &mut dyn Files, policy: &Policy, export_keys:
 struct Check<'a> {
     report: Report,
     files: &'a mut dyn Files,
+    submission_keys: &'a [String],
     /// What was reported as unreadable.
     unreadable: HashSet<String>,
 }
@@ -188,7 +198,11 @@ impl Check<'_> {
             self.file(manifest, RECORD, |_, _| Ok(()));
             return None;
         };
-        self.file(manifest, RECORD, |report, reader| read_record(report, reader, head, spool)).flatten()
+        let submissions = Submissions::new(self.submission_keys);
+        let read = |report: &mut Report, reader: &mut FileReader<'_>| {
+            read_record(report, reader, head, submissions, spool)
+        };
+        self.file(manifest, RECORD, read).flatten()
     }
 
     /// Reads all files but record, lineage and manifest. Tables are given back where there is room for them.
@@ -292,6 +306,7 @@ fn read_record(
     report: &mut Report,
     reader: &mut impl io::BufRead,
     head: &Head,
+    mut submissions: Submissions,
     mut spool: Option<Spool>,
 ) -> io::Result<Option<Spooled>> {
     let size = head.proof.head.size;
@@ -310,6 +325,7 @@ fn read_record(
         let findings = findings.into_iter().chain((!ended).then(|| checker.unended()));
         findings.for_each(|finding| record_finding(report, finding));
         shown.count(line);
+        submissions.line(report, line);
         match &mut spool {
             Some(spool) if checker.lines() <= size => spool.push(line),
             _ => Ok(()),
@@ -327,6 +343,7 @@ fn read_record(
     report.fact("shownInPart", "Events shown in part", shown.some);
     report.fact("withheld", "Events whose data are withheld", shown.withheld);
     report.fact("leafOnly", "Events shown as a hash alone", shown.leaf);
+    submissions.finish(report);
     spool.filter(|_| whole && readable).map(Spool::finish).transpose()
 }
 

@@ -26,7 +26,7 @@ use trialseal_verify::Report;
 
 pub(crate) const ORIGIN: &str = "ledger.example.org/verify";
 pub(crate) const TRIAL: &str = "DEMO-1";
-const START_SECONDS: i64 = 1_780_000_000;
+pub(crate) const START_SECONDS: i64 = 1_780_000_000;
 
 pub(crate) fn vectors() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors")
@@ -73,10 +73,14 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// `edit` may change each seal before it goes into the log, after its right content was made up.
     pub(crate) fn with(seals: u64, edit: impl Fn(&mut Seal)) -> Self {
+        Self::of(record(), seals, edit)
+    }
+
+    /// A ledger whose one trial has this record, each line of which has a header.
+    pub(crate) fn of(record: Vec<Value>, seals: u64, edit: impl Fn(&mut Seal)) -> Self {
         let log = Signer::new(ORIGIN, KeyKind::Ed25519, &[1; 32]).unwrap();
         let witness = Signer::new("witness.example.org/w", KeyKind::Cosignature, &[2; 32]).unwrap();
         let export = ExportSigner::new(ORIGIN, &[3; 32]).unwrap();
-        let record = record();
         let leaves: Vec<_> =
             record.iter().map(|line| Header::parse(&line["header"]).unwrap().leaf()).collect();
         let head = Head { trial: TRIAL.into(), size: leaves.len() as u64, root: fold_all::<Sha3>(&leaves) };
@@ -173,6 +177,15 @@ impl Ledger {
             ("policy.txt", self.policy_text().into_bytes()),
             ("data/lb.json", table.into_bytes()),
             ("lineage.ndjson", lines(lineage.collect::<Vec<_>>().iter())),
+        ];
+        self.signed(files.map(|(name, bytes)| (name.to_owned(), bytes)).into())
+    }
+
+    /// A dataset of the record alone.
+    pub(crate) fn plain_dataset(&self) -> BTreeMap<String, Vec<u8>> {
+        let files = [
+            ("record.ndjson", lines(self.record.iter())),
+            ("head.json", to_vec(&self.head_proof().to_value())),
         ];
         self.signed(files.map(|(name, bytes)| (name.to_owned(), bytes)).into())
     }
