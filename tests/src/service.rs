@@ -35,14 +35,24 @@ pub enum Role {
     Investigator,
     Irb,
     Monitor,
+    Inspector,
+    Auditor,
     Researcher,
     Admin,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Sponsor, Self::Investigator, Self::Irb, Self::Monitor, Self::Researcher, Self::Admin];
+    pub const ALL: [Self; 8] = [
+        Self::Sponsor,
+        Self::Investigator,
+        Self::Irb,
+        Self::Monitor,
+        Self::Inspector,
+        Self::Auditor,
+        Self::Researcher,
+        Self::Admin,
+    ];
 
     /// As the service spells it.
     pub fn name(self) -> String {

@@ -168,7 +168,7 @@ fn a_revoked_token_is_dead_at_once(engine: Engine) {
 }
 
 fn each_role_does_its_own(engine: Engine) {
-    use Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
+    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
     let service = Service::start(engine);
     let trial = Trial::open(&service, "ROLES-1");
     let participant = trial.enrol("101-001", true);
@@ -183,16 +183,16 @@ fn each_role_does_its_own(engine: Engine) {
         ("events", &Role::ALL),
         ("events/0/receipt", &Role::ALL),
         ("overview", &Role::ALL),
-        ("events/0/receipt?fields=/title", &[Sponsor, Investigator, Irb, Monitor]),
-        ("participants", &[Sponsor, Investigator, Irb, Monitor]),
-        (&timeline, &[Sponsor, Investigator, Irb, Monitor]),
-        ("data", &[Sponsor, Investigator, Irb, Monitor]),
-        ("../NOT-THERE/absence", &[Irb, Monitor, Admin]),
+        ("events/0/receipt?fields=/title", &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        ("participants", &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        (&timeline, &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        ("data", &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        ("../NOT-THERE/absence", &[Irb, Monitor, Inspector, Auditor, Admin]),
         ("../../seals", &Role::ALL),
         ("../../../metrics", &[Admin]),
         ("../../tokens", &[Admin]),
         ("../../accounts", &[Admin]),
-        ("../../grants", &[Irb, Monitor, Admin]),
+        ("../../grants", &[Irb, Monitor, Inspector, Auditor, Admin]),
     ];
     for (route, allowed) in reads {
         let path = resolve(&trial.path(route));
@@ -227,7 +227,7 @@ fn each_role_does_its_own(engine: Engine) {
     }
     for role in Role::ALL {
         let exports = service.client(role).post(&trial.path("exports"), "may-export", &json!({}));
-        if matches!(role, Sponsor | Irb | Monitor | Researcher) {
+        if matches!(role, Sponsor | Irb | Monitor | Inspector | Researcher) {
             exports.expect(202);
         } else {
             exports.problem(403, "forbidden");
@@ -235,7 +235,7 @@ fn each_role_does_its_own(engine: Engine) {
     }
 
     // Who may not read data gets headers without them.
-    for role in [Researcher, Admin] {
+    for role in [Auditor, Researcher, Admin] {
         let events = service.client(role).json(&trial.path("events"));
         for event in events["events"].as_array().unwrap() {
             assert_eq!((&event["data"], &event["withheld"]), (&Value::Null, &json!("out-of-scope")));

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use trialseal_tests::Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
+use trialseal_tests::Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
 use trialseal_tests::{
     Answer, Client, Engine, Rng, Role, Service, Submitter, Trial, bodies, laboratory, on_both_engines,
     wait_for_import,
@@ -24,7 +24,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials/{trial}/events/{trialseq}/receipt", EVERYBODY),
     ("GET", "/v1/trials/{trial}/stream", EVERYBODY),
     ("GET", "/v1/trials/{trial}/growth", EVERYBODY),
-    ("GET", "/v1/trials/{trial}/absence", &[Irb, Monitor, Admin]),
+    ("GET", "/v1/trials/{trial}/absence", OVERSEES),
     ("GET", "/v1/trials/{trial}/participants", READS_DATA),
     ("GET", "/v1/trials/{trial}/participants/{id}/timeline", READS_DATA),
     ("GET", "/v1/trials/{trial}/participants/{id}/access-log", READS_DATA),
@@ -61,7 +61,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/exports/{export}", EXPORTS_ALL),
     ("GET", "/v1/exports/{export}/dataset.zip", EXPORTS_ALL),
     ("GET", "/v1/seals", EVERYBODY),
-    ("GET", "/v1/grants", &[Irb, Monitor, Admin]),
+    ("GET", "/v1/grants", OVERSEES),
     ("GET", "/v1/tokens", &[Admin]),
     ("POST", "/v1/tokens", &[Admin]),
     ("DELETE", "/v1/tokens/{token}", &[Admin]),
@@ -79,9 +79,10 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trust", EVERYBODY),
 ];
 const EVERYBODY: &[Role] = &Role::ALL;
-const READS_DATA: &[Role] = &[Sponsor, Investigator, Irb, Monitor];
-const EXPORTS: &[Role] = &[Sponsor, Irb, Monitor, Researcher];
-const EXPORTS_ALL: &[Role] = &[Sponsor, Irb, Monitor];
+const READS_DATA: &[Role] = &[Sponsor, Investigator, Irb, Monitor, Inspector];
+const EXPORTS: &[Role] = &[Sponsor, Irb, Monitor, Inspector, Researcher];
+const EXPORTS_ALL: &[Role] = &[Sponsor, Irb, Monitor, Inspector];
+const OVERSEES: &[Role] = &[Irb, Monitor, Inspector, Auditor, Admin];
 
 /// A grant that nobody has.
 const NOBODY: &str = "0190aaaa-0000-7000-8000-000000000000";

@@ -16,7 +16,7 @@ const MAX_NAME: usize = 200;
 pub struct NewToken {
     /// Opaque stable id of the person or system; it stands in the header of everything they record.
     pub actor: String,
-    /// sponsor, investigator, irb, monitor, researcher or admin.
+    /// sponsor, investigator, irb, monitor, inspector, auditor, researcher or admin.
     pub role: String,
     /// The organisation they act for.
     pub organisation: String,
@@ -36,7 +36,7 @@ pub enum InvalidGrant {
     #[error("{0} takes 1 to 200 characters, not all of them spaces and none a control character")]
     Name(&'static str),
     /// An unknown role, or the service's own.
-    #[error("role is one of sponsor, investigator, irb, monitor, researcher and admin")]
+    #[error("role is one of sponsor, investigator, irb, monitor, inspector, auditor, researcher and admin")]
     Role,
     /// No id of a trial.
     #[error("trials holds ids of trials, such as DEMO-1")]
@@ -163,6 +163,11 @@ mod tests {
         for role in ["system", "", "boss"] {
             let new = NewToken { role: role.to_owned(), ..new("p", "CRO", None, &[]) };
             assert_eq!(make(new).unwrap_err(), InvalidGrant::Role);
+        }
+        for known in Role::ALL.into_iter().filter(|role| *role != Role::System) {
+            let new = NewToken { role: known.to_string(), ..new("p", "CRO", None, &[]) };
+            assert_eq!(make(new).unwrap().1.role, known.as_str());
+            assert!(InvalidGrant::Role.to_string().contains(known.as_str()), "{known} is not named");
         }
         for days in [0, 3651, u32::MAX] {
             let new = NewToken { expires_in_days: Some(days), ..new("p", "CRO", None, &[]) };

@@ -52,24 +52,28 @@ impl Permission {
 /// - A sponsor answers for the trial and exports all of it, but neither sees which trials there are out of the token's
 ///   reach nor runs the service.
 /// - An investigator records and reads the participants of the trial.
-/// - The IRB and monitors see everything and export everything; of the trial itself the IRB alone records something,
-///   its decisions.
+/// - The IRB, monitors and inspectors see everything and export everything; of the trial itself the IRB alone records
+///   something, its decisions.
+/// - An auditor sees that a record is sound, which trials there are and who had access, and no participant's data.
 /// - A researcher sees that a record is sound, and of its values what participants agreed to share.
 /// - An administrator runs the service, gives roles to others, and sees no participant's data.
 /// - The system itself acts inside the service and comes through no door.
 pub const MATRIX: &[(Permission, &[Role])] = {
-    use Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
+    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
     &[
-        (Permission::ReadRecord, &[Sponsor, Investigator, Irb, Monitor, Researcher, Admin]),
-        (Permission::ReadParticipantData, &[Sponsor, Investigator, Irb, Monitor]),
-        (Permission::ReadTrialList, &[Irb, Monitor, Admin]),
-        (Permission::Export, &[Sponsor, Irb, Monitor, Researcher]),
-        (Permission::ExportAll, &[Sponsor, Irb, Monitor]),
+        (
+            Permission::ReadRecord,
+            &[Sponsor, Investigator, Irb, Monitor, Inspector, Auditor, Researcher, Admin],
+        ),
+        (Permission::ReadParticipantData, &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        (Permission::ReadTrialList, &[Irb, Monitor, Inspector, Auditor, Admin]),
+        (Permission::Export, &[Sponsor, Irb, Monitor, Inspector, Researcher]),
+        (Permission::ExportAll, &[Sponsor, Irb, Monitor, Inspector]),
         (Permission::Submit, &[Sponsor, Investigator, Irb]),
         (Permission::Import, &[Sponsor, Investigator]),
         (Permission::Metrics, &[Admin]),
         (Permission::ManageAccess, &[Admin]),
-        (Permission::ReadAccess, &[Irb, Monitor, Admin]),
+        (Permission::ReadAccess, &[Irb, Monitor, Inspector, Auditor, Admin]),
     ]
 };
 
@@ -92,6 +96,10 @@ mod tests {
             Role::Monitor => {
                 vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, ReadAccess]
             }
+            Role::Inspector => {
+                vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, ReadAccess]
+            }
+            Role::Auditor => vec![ReadRecord, ReadTrialList, ReadAccess],
             Role::Researcher => vec![ReadRecord, Export],
             Role::Admin => vec![ReadRecord, ReadTrialList, Metrics, ManageAccess, ReadAccess],
             Role::System => vec![],
@@ -122,6 +130,18 @@ mod tests {
             assert!(!may(Permission::Metrics) || !may(Permission::ReadParticipantData), "{role}");
             assert!(!may(Permission::Metrics) || !may(Permission::Submit), "{role}");
             assert!(!may(Permission::ManageAccess) || !may(Permission::ReadParticipantData), "{role}");
+            assert!(!may(Permission::ManageAccess) || !may(Permission::Submit), "{role}");
+            assert!(!may(Permission::ManageAccess) || !may(Permission::Export), "{role}");
+            assert!(!may(Permission::Import) || may(Permission::Submit), "{role}");
+        }
+    }
+
+    #[test]
+    fn whoever_looks_over_others_shoulders_records_nothing() {
+        for role in [Role::Monitor, Role::Inspector, Role::Auditor] {
+            for permission in [Permission::Submit, Permission::Import, Permission::ManageAccess] {
+                assert!(!permission.is_of(role), "{role} {permission:?}");
+            }
         }
     }
 }

@@ -22,6 +22,10 @@ pub enum Role {
     Irb,
     /// Checks the trial's conduct and its record; records nothing of the trial itself.
     Monitor,
+    /// Inspects the trial for a regulator; records nothing.
+    Inspector,
+    /// Audits the service: that the record is sound and who had access to it, and nothing of participants. Records nothing.
+    Auditor,
     /// Reads what participants agreed to share.
     Researcher,
     /// Runs the service; has no say in any trial.
@@ -37,11 +41,13 @@ pub struct UnknownRole;
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Sponsor,
         Self::Investigator,
         Self::Irb,
         Self::Monitor,
+        Self::Inspector,
+        Self::Auditor,
         Self::Researcher,
         Self::Admin,
         Self::System,
@@ -54,6 +60,8 @@ impl Role {
             Self::Investigator => "investigator",
             Self::Irb => "irb",
             Self::Monitor => "monitor",
+            Self::Inspector => "inspector",
+            Self::Auditor => "auditor",
             Self::Researcher => "researcher",
             Self::Admin => "admin",
             Self::System => "system",

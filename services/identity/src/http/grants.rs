@@ -100,7 +100,9 @@ pub(super) async fn list(
     asked: Query<Asked>,
 ) -> Result<HttpResponse, Problem> {
     if !principal.may(Permission::ReadAccess) || principal.trials.is_some() {
-        return Err(forbidden("Who has access is shown to administrators, IRBs and monitors of all trials."));
+        return Err(forbidden(
+            "Who has access is shown to administrators, auditors, inspectors, IRBs and monitors of all trials.",
+        ));
     }
     let at = match &asked.at {
         None => Timestamp::from_micros(identity.parts.clock.now()),

@@ -10,7 +10,7 @@ use trialseal_store::{Election, Events};
 use uuid::Uuid;
 
 use crate::support::*;
-use trialseal_record::Role::{Admin, Investigator, Irb, Monitor, Researcher, Sponsor};
+use trialseal_record::Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
 
 const PARTICIPANTS: &str = "/v1/trials/DEMO-1/participants";
 
@@ -162,7 +162,7 @@ async fn who_may_not_is_told_so_and_who_cannot_see_is_told_nothing() {
     };
     let visits = format!("{path}/visits");
     assert_eq!(world.send(Request { path: &visits, ..nobody }).await.problem(), "unauthenticated");
-    for role in [Monitor, Researcher, Admin] {
+    for role in [Monitor, Inspector, Auditor, Researcher, Admin] {
         let answer = world.post(role, &visits, "k", visit("V1")).await;
         assert_eq!((answer.status, answer.problem()), (403, "forbidden"), "{role}");
     }

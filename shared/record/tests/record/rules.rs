@@ -38,6 +38,8 @@ fn trial_cases() -> Vec<Case> {
         case("authority.role", submitted(), Sponsor, decide_as_irb(approval())),
         case("authority.role", approved(), Irb, activate(site())),
         case("authority.role", enrolled(), Role::Monitor, record(&[vital_signs()])),
+        case("authority.role", enrolled(), Role::Inspector, record(&[vital_signs()])),
+        case("authority.role", enrolled(), Role::Auditor, record(&[vital_signs()])),
         case("authority.role", enrolled(), Role::Admin, correct(correction())),
         case("trial.id-reserved", vec![], Sponsor, register(but(registration(), json!({"id": "_ledger"})))),
         case("trial.id-unused", submitted(), Sponsor, register(registration())),
