@@ -33,6 +33,7 @@ const PORT_TRIES: u32 = 5;
 pub enum Role {
     Sponsor,
     Investigator,
+    SiteStaff,
     Irb,
     Monitor,
     Inspector,
@@ -43,9 +44,10 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Sponsor,
         Self::Investigator,
+        Self::SiteStaff,
         Self::Irb,
         Self::Monitor,
         Self::Inspector,
@@ -56,7 +58,10 @@ impl Role {
 
     /// As the service spells it.
     pub fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
+        match self {
+            Self::SiteStaff => "site-staff".to_owned(),
+            role => format!("{role:?}").to_lowercase(),
+        }
     }
 }
 
@@ -243,9 +248,14 @@ impl Service {
     /// Somebody new in a role, with a token for some trials; for all if none is named.
     pub fn new_client(&self, role: Role, trials: &[&str]) -> Client {
         let number = self.next.replace(self.next.get() + 1);
-        let (name, actor) = (role.name(), format!("{}-{number}", role.name()));
+        self.client_of(&format!("{}-{number}", role.name()), role, trials)
+    }
+
+    /// A person in a role, with a token for some trials; for all if none is named.
+    pub fn client_of(&self, actor: &str, role: Role, trials: &[&str]) -> Client {
+        let name = role.name();
         let mut arguments =
-            vec!["token", "create", "--actor", &actor, "--role", &name, "--organisation", "Test"];
+            vec!["token", "create", "--actor", actor, "--role", &name, "--organisation", "Test"];
         for trial in trials {
             arguments.extend(["--trial", trial]);
         }

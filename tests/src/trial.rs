@@ -36,6 +36,16 @@ pub mod bodies {
         json!({"version": version, "language": "en", "documentSha256": DOCUMENT, "protocolVersion": "1.0"})
     }
 
+    /// `POST …/delegations`, of all there is.
+    pub fn delegation(name: &str, delegate: &str, site: &str) -> Value {
+        json!({
+            "delegation": name, "delegate": delegate, "site": site, "from": "2025-01-15",
+            "tasks": [
+                "screening", "consent", "enrolment", "visits", "data-entry", "adverse-events", "disposition",
+            ],
+        })
+    }
+
     /// `POST …/irb-decisions`
     pub fn approval() -> Value {
         json!({

@@ -168,7 +168,7 @@ fn a_revoked_token_is_dead_at_once(engine: Engine) {
 }
 
 fn each_role_does_its_own(engine: Engine) {
-    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
+    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor};
     let service = Service::start(engine);
     let trial = Trial::open(&service, "ROLES-1");
     let participant = trial.enrol("101-001", true);
@@ -183,10 +183,10 @@ fn each_role_does_its_own(engine: Engine) {
         ("events", &Role::ALL),
         ("events/0/receipt", &Role::ALL),
         ("overview", &Role::ALL),
-        ("events/0/receipt?fields=/title", &[Sponsor, Investigator, Irb, Monitor, Inspector]),
-        ("participants", &[Sponsor, Investigator, Irb, Monitor, Inspector]),
-        (&timeline, &[Sponsor, Investigator, Irb, Monitor, Inspector]),
-        ("data", &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        ("events/0/receipt?fields=/title", &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
+        ("participants", &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
+        (&timeline, &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
+        ("data", &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
         ("../NOT-THERE/absence", &[Irb, Monitor, Inspector, Auditor, Admin]),
         ("../../seals", &Role::ALL),
         ("../../../metrics", &[Admin]),

@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use trialseal_tests::Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
+use trialseal_tests::Role::{
+    Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor,
+};
 use trialseal_tests::{
     Answer, Client, Engine, Rng, Role, Service, Submitter, Trial, bodies, laboratory, on_both_engines,
     wait_for_import,
@@ -31,28 +33,36 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials/{trial}/data", READS_DATA),
     ("GET", "/v1/trials/{trial}/erasures", READS_DATA),
     ("GET", "/v1/trials/{trial}/legal-holds", READS_DATA),
+    (
+        "GET",
+        "/v1/trials/{trial}/delegations",
+        &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Admin],
+    ),
     ("POST", "/v1/trials/{trial}/protocol-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/consent-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/irb-decisions", &[Irb]),
     ("POST", "/v1/trials/{trial}/sites", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/results", &[Sponsor]),
-    ("POST", "/v1/trials/{trial}/participants", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/consents", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/consent-withdrawals", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/enrolment", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/visits", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/data", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/data/corrections", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/adverse-events", &[Investigator]),
-    ("POST", "/v1/trials/{trial}/participants/{participant}/disposition", &[Investigator]),
+    ("POST", "/v1/trials/{trial}/participants", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/consents", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/consent-withdrawals", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/enrolment", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/visits", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/data", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/data/corrections", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/adverse-events", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/disposition", AT_SITES),
     // In this order nothing is erased, which the lines below could not do without.
     ("POST", "/v1/trials/{trial}/legal-holds", &[Sponsor, Irb]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-requests", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-approvals", &[Irb]),
     ("POST", "/v1/trials/{trial}/legal-hold-releases", &[Irb]),
-    ("POST", "/v1/trials/{trial}/submission-keys", &[Sponsor, Investigator, Irb]),
+    ("POST", "/v1/trials/{trial}/submission-keys", SIGNS),
     ("POST", "/v1/trials/{trial}/submission-signing", &[Sponsor]),
-    ("POST", "/v1/trials/{trial}/submission-key-revocations", &[Sponsor, Investigator, Irb]),
+    ("POST", "/v1/trials/{trial}/submission-key-revocations", SIGNS),
+    ("POST", "/v1/trials/{trial}/delegations", &[Investigator]),
+    // Of another one than that by which site staff came through the lines above.
+    ("POST", "/v1/trials/{trial}/delegation-ends", &[Investigator]),
     ("POST", "/v1/trials/{trial}/imports", &[Sponsor, Investigator]),
     // How many rows, by which rules: nothing of what is in them.
     ("GET", "/v1/imports/{import}", EVERYBODY),
@@ -79,13 +89,18 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trust", EVERYBODY),
 ];
 const EVERYBODY: &[Role] = &Role::ALL;
-const READS_DATA: &[Role] = &[Sponsor, Investigator, Irb, Monitor, Inspector];
+const SIGNS: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb];
+const READS_DATA: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector];
+const AT_SITES: &[Role] = &[Investigator, SiteStaff];
 const EXPORTS: &[Role] = &[Sponsor, Irb, Monitor, Inspector, Researcher];
 const EXPORTS_ALL: &[Role] = &[Sponsor, Irb, Monitor, Inspector];
 const OVERSEES: &[Role] = &[Irb, Monitor, Inspector, Auditor, Admin];
 
 /// A grant that nobody has.
 const NOBODY: &str = "0190aaaa-0000-7000-8000-000000000000";
+
+/// To whom the investigators delegate all that there is.
+const NURSE: &str = "nurse-1";
 
 /// Things of one trial, to fill addresses with.
 struct Things {
@@ -102,6 +117,7 @@ impl Things {
     fn of(service: &Service, id: &str) -> Self {
         let trial = Trial::open(service, id);
         let participant = trial.enrol("101-001", true);
+        trial.investigator("delegations", &bodies::delegation("DL-1", NURSE, &trial.site));
         let file = laboratory(&["101-001".to_owned()], 1, &mut Rng::new(1));
         let investigator = service.client(Investigator);
         let import = investigator.try_post_text(&trial.path("imports"), "k", &file).unwrap().expect(202);
@@ -161,6 +177,8 @@ impl Things {
             }
             "legal-holds" => json!({"hold": "FDA-1", "reason": "Inspection announced"}),
             "legal-hold-releases" => json!({"hold": "FDA-2", "reason": "Inspection closed"}),
+            "delegations" => bodies::delegation("DL-2", "nurse-2", &self.site),
+            "delegation-ends" => json!({"delegation": "DL-3", "reason": "Left the hospital"}),
             "erasure-requests" => json!({"askedOn": "2025-06-01", "reason": "Asked for by letter"}),
             "erasure-approvals" => json!({"reason": "No duty to keep the data is left"}),
             "submission-keys" => json!({"key": Submitter::of(sender).jwk()}),
@@ -214,7 +232,11 @@ fn each_role_comes_through_its_own_doors_and_no_other(engine: Engine) {
     assert_eq!(lines, described(&service), "the lines of the matrix, and the routes that there are");
 
     let (own, foreign) = (Things::of(&service, "OWN-1"), Things::of(&service, "ELSEWHERE-1"));
-    let clients = Role::ALL.map(|role| (role, service.new_client(role, &[&own.trial]), service.client(role)));
+    let new_client = |role: Role| match role {
+        SiteStaff => service.client_of(NURSE, role, &[&own.trial]),
+        _ => service.new_client(role, &[&own.trial]),
+    };
+    let clients = Role::ALL.map(|role| (role, new_client(role), service.client(role)));
     let mut wrong = Vec::new();
     for (method, template, roles) in MATRIX {
         for (role, client, of_all_trials) in &clients {

@@ -16,7 +16,7 @@ const MAX_NAME: usize = 200;
 pub struct NewToken {
     /// Opaque stable id of the person or system; it stands in the header of everything they record.
     pub actor: String,
-    /// sponsor, investigator, irb, monitor, inspector, auditor, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, researcher or admin.
     pub role: String,
     /// The organisation they act for.
     pub organisation: String,
@@ -36,7 +36,10 @@ pub enum InvalidGrant {
     #[error("{0} takes 1 to 200 characters, not all of them spaces and none a control character")]
     Name(&'static str),
     /// An unknown role, or the service's own.
-    #[error("role is one of sponsor, investigator, irb, monitor, inspector, auditor, researcher and admin")]
+    #[error(
+        "role is one of sponsor, investigator, site-staff, irb, monitor, inspector, auditor, researcher and \
+         admin"
+    )]
     Role,
     /// No id of a trial.
     #[error("trials holds ids of trials, such as DEMO-1")]

@@ -5,7 +5,9 @@ mod answers;
 mod approve_erasure;
 mod change_submission_signing;
 mod correct_data;
+mod end_delegation;
 mod enrol_participant;
+mod grant_delegation;
 mod import_status;
 mod params;
 mod place_legal_hold;
@@ -56,6 +58,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(register_submission_key::register_submission_key)
         .service(revoke_submission_key::revoke_submission_key)
         .service(change_submission_signing::change_submission_signing)
+        .service(grant_delegation::grant_delegation)
+        .service(end_delegation::end_delegation)
         .service(start_import::start_import)
         .service(import_status::import_status);
 }

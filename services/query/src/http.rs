@@ -3,6 +3,7 @@
 mod absence;
 mod access_log;
 mod data;
+mod delegations;
 mod erasures;
 mod events;
 mod growth;
@@ -45,6 +46,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(data::list)
         .service(erasures::list)
         .service(legal_holds::list)
+        .service(delegations::list)
         .service(seals::list)
         .service(policy::get)
         .service(trust::get)

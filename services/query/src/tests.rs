@@ -1,4 +1,5 @@
 mod access;
+mod delegations;
 mod pages;
 mod proofs;
 mod reading;

@@ -24,11 +24,13 @@ pub enum Permission {
     ManageAccess,
     /// Who has, or had, access.
     ReadAccess,
+    /// What investigators have delegated to whom. It tells nothing of participants.
+    ReadDelegations,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::ReadRecord,
         Self::ReadParticipantData,
         Self::ReadTrialList,
@@ -39,6 +41,7 @@ impl Permission {
         Self::Metrics,
         Self::ManageAccess,
         Self::ReadAccess,
+        Self::ReadDelegations,
     ];
 
     /// Whether `role` has it, by [`MATRIX`].
@@ -52,6 +55,7 @@ impl Permission {
 /// - A sponsor answers for the trial and exports all of it, but neither sees which trials there are out of the token's
 ///   reach nor runs the service.
 /// - An investigator records and reads the participants of the trial.
+/// - Site staff do so for the investigator, as far as it is delegated to them, and take no file in or away.
 /// - The IRB, monitors and inspectors see everything and export everything; of the trial itself the IRB alone records
 ///   something, its decisions.
 /// - An auditor sees that a record is sound, which trials there are and who had access, and no participant's data.
@@ -59,21 +63,25 @@ impl Permission {
 /// - An administrator runs the service, gives roles to others, and sees no participant's data.
 /// - The system itself acts inside the service and comes through no door.
 pub const MATRIX: &[(Permission, &[Role])] = {
-    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, Sponsor};
+    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor};
     &[
         (
             Permission::ReadRecord,
-            &[Sponsor, Investigator, Irb, Monitor, Inspector, Auditor, Researcher, Admin],
+            &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Researcher, Admin],
         ),
-        (Permission::ReadParticipantData, &[Sponsor, Investigator, Irb, Monitor, Inspector]),
+        (Permission::ReadParticipantData, &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
         (Permission::ReadTrialList, &[Irb, Monitor, Inspector, Auditor, Admin]),
         (Permission::Export, &[Sponsor, Irb, Monitor, Inspector, Researcher]),
         (Permission::ExportAll, &[Sponsor, Irb, Monitor, Inspector]),
-        (Permission::Submit, &[Sponsor, Investigator, Irb]),
+        (Permission::Submit, &[Sponsor, Investigator, SiteStaff, Irb]),
         (Permission::Import, &[Sponsor, Investigator]),
         (Permission::Metrics, &[Admin]),
         (Permission::ManageAccess, &[Admin]),
         (Permission::ReadAccess, &[Irb, Monitor, Inspector, Auditor, Admin]),
+        (
+            Permission::ReadDelegations,
+            &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Admin],
+        ),
     ]
 };
 
@@ -84,24 +92,39 @@ mod tests {
     /// Written out a second time, role by role, so that a slip in the table does not pass unseen.
     fn expected(role: Role) -> Vec<Permission> {
         use Permission::{
-            Export, ExportAll, Import, ManageAccess, Metrics, ReadAccess, ReadParticipantData, ReadRecord,
-            ReadTrialList, Submit,
+            Export, ExportAll, Import, ManageAccess, Metrics, ReadAccess, ReadDelegations,
+            ReadParticipantData, ReadRecord, ReadTrialList, Submit,
         };
         match role {
-            Role::Sponsor => vec![ReadRecord, ReadParticipantData, Export, ExportAll, Submit, Import],
-            Role::Investigator => vec![ReadRecord, ReadParticipantData, Submit, Import],
-            Role::Irb => {
-                vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, Submit, ReadAccess]
+            Role::Sponsor => {
+                vec![ReadRecord, ReadParticipantData, Export, ExportAll, Submit, Import, ReadDelegations]
             }
-            Role::Monitor => {
-                vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, ReadAccess]
-            }
-            Role::Inspector => {
-                vec![ReadRecord, ReadParticipantData, ReadTrialList, Export, ExportAll, ReadAccess]
-            }
-            Role::Auditor => vec![ReadRecord, ReadTrialList, ReadAccess],
+            Role::Investigator => vec![ReadRecord, ReadParticipantData, Submit, Import, ReadDelegations],
+            Role::SiteStaff => vec![ReadRecord, ReadParticipantData, Submit, ReadDelegations],
+            Role::Irb => vec![
+                ReadRecord,
+                ReadParticipantData,
+                ReadTrialList,
+                Export,
+                ExportAll,
+                Submit,
+                ReadAccess,
+                ReadDelegations,
+            ],
+            Role::Monitor | Role::Inspector => vec![
+                ReadRecord,
+                ReadParticipantData,
+                ReadTrialList,
+                Export,
+                ExportAll,
+                ReadAccess,
+                ReadDelegations,
+            ],
+            Role::Auditor => vec![ReadRecord, ReadTrialList, ReadAccess, ReadDelegations],
             Role::Researcher => vec![ReadRecord, Export],
-            Role::Admin => vec![ReadRecord, ReadTrialList, Metrics, ManageAccess, ReadAccess],
+            Role::Admin => {
+                vec![ReadRecord, ReadTrialList, Metrics, ManageAccess, ReadAccess, ReadDelegations]
+            }
             Role::System => vec![],
         }
     }

@@ -18,6 +18,8 @@ pub enum Role {
     Sponsor,
     /// Conducts the trial at a site and owns what is recorded about its participants.
     Investigator,
+    /// Works at a site for the investigator, and records what they delegated.
+    SiteStaff,
     /// The institutional review board, or ethics committee.
     Irb,
     /// Checks the trial's conduct and its record; records nothing of the trial itself.
@@ -41,9 +43,10 @@ pub struct UnknownRole;
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sponsor,
         Self::Investigator,
+        Self::SiteStaff,
         Self::Irb,
         Self::Monitor,
         Self::Inspector,
@@ -58,6 +61,7 @@ impl Role {
         match self {
             Self::Sponsor => "sponsor",
             Self::Investigator => "investigator",
+            Self::SiteStaff => "site-staff",
             Self::Irb => "irb",
             Self::Monitor => "monitor",
             Self::Inspector => "inspector",

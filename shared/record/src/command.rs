@@ -5,6 +5,7 @@
 //! variant in [`Command`], its role in `decide/authority.rs`, its rules in `decide/`.
 
 mod data;
+mod delegation;
 mod erasure;
 mod import;
 mod participant;
@@ -12,6 +13,7 @@ mod submission;
 mod trial;
 
 pub use data::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
+pub use delegation::{EndDelegation, GrantDelegation};
 pub use erasure::{ApproveErasure, PlaceLegalHold, ReleaseLegalHold, RequestErasure};
 pub use import::{CompleteImport, ImportRow, ImportSubject, StartImport};
 pub use participant::{
@@ -65,6 +67,10 @@ pub enum Command {
     PlaceLegalHold(PlaceLegalHold),
     /// `POST /v1/trials/{trial}/legal-hold-releases`
     ReleaseLegalHold(ReleaseLegalHold),
+    /// `POST /v1/trials/{trial}/delegations`
+    GrantDelegation(GrantDelegation),
+    /// `POST /v1/trials/{trial}/delegation-ends`
+    EndDelegation(EndDelegation),
     /// `POST /v1/trials/{trial}/results`
     SubmitResults(SubmitResults),
     /// The head of a file sent to `POST /v1/trials/{trial}/imports`.
@@ -107,6 +113,8 @@ impl Command {
             Self::ApproveErasure(..) => "approve-erasure",
             Self::PlaceLegalHold(_) => "place-legal-hold",
             Self::ReleaseLegalHold(_) => "release-legal-hold",
+            Self::GrantDelegation(_) => "grant-delegation",
+            Self::EndDelegation(_) => "end-delegation",
             Self::SubmitResults(_) => "submit-results",
             Self::StartImport(..) => "start-import",
             Self::ImportRow(..) => "import-row",
@@ -161,6 +169,7 @@ impl Command {
     pub fn site(&self) -> Option<SiteId> {
         match self {
             Self::ScreenParticipant(body) => Some(body.site),
+            Self::GrantDelegation(body) => Some(body.site),
             Self::ImportRow(_, row) => row.subject.as_ref()?.site,
             _ => None,
         }

@@ -2,6 +2,7 @@
 
 mod authority;
 mod data;
+mod delegation;
 mod erasure;
 mod import;
 mod ledger;
@@ -79,7 +80,7 @@ pub struct NaturalKey {
 
 /// Decides on a command. The same arguments always give the same answer.
 pub fn decide(state: &State<'_>, command: &Command, context: &Context) -> Result<Decision, Refusal> {
-    authority::check(command, context.actor.role)?;
+    authority::check(state, command, context)?;
     let signed = submission::check(state.trial, command, context)?;
     let mut decision = decide_on(state, command, context)?;
     if let (Some(signed), Some((stream, _))) = (signed, decision.events.first()) {
@@ -109,6 +110,8 @@ fn decide_on(state: &State<'_>, command: &Command, context: &Context) -> Result<
         Command::ApproveErasure(id, body) => erasure::approve(state, *id, body, context),
         Command::PlaceLegalHold(body) => erasure::place_hold(state, body),
         Command::ReleaseLegalHold(body) => erasure::release_hold(state, body),
+        Command::GrantDelegation(body) => delegation::grant(state, body, context),
+        Command::EndDelegation(body) => delegation::end(state, body),
         Command::StartImport(id, body) => import::start(state, *id, body),
         Command::ImportRow(id, body) => import::row(state, *id, body, context),
         Command::CompleteImport(id, body) => import::complete(state, *id, body),

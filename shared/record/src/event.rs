@@ -15,6 +15,7 @@
 
 mod access;
 mod data;
+mod delegation;
 mod erasure;
 mod import;
 mod ledger;
@@ -28,6 +29,7 @@ use serde_json::Value;
 
 pub use access::{CommandRefused, RecordRead};
 pub use data::{DataCorrected, DataRecorded};
+pub use delegation::{DelegationEnded, DelegationGranted};
 pub use erasure::{
     ErasureApproved, ErasureRequested, KeyDestroyed, LegalHoldPlaced, LegalHoldReleased, ParticipantClosed,
 };
@@ -157,6 +159,8 @@ events! {
     "account.invited" v 1 => AccountInvited,
     "account.password-chosen" v 1 => PasswordChosen,
     "login.failed" v 1 => LoginFailed,
+    "delegation.granted" v 1 => DelegationGranted,
+    "delegation.ended" v 1 => DelegationEnded,
 }
 
 fn read<T: DeserializeOwned>(

@@ -107,7 +107,7 @@ rules! {
         "A site number stands for one site of the trial."
         "Choose another number, or use the site that has it."
     SITE_ACTIVATED "site.activated" Conflict
-        "Participants belong to a site that has been activated."
+        "Participants and delegations belong to a site that has been activated."
         "Activate the site first."
     CONSENT_NEW "consent.version-new" Conflict
         "A consent version is published once in each language."
@@ -184,6 +184,21 @@ rules! {
     LEGAL_HOLD_KNOWN "legal-hold.in-force" Conflict
         "Only a legal hold that is in force can be released."
         "Check the name of the hold."
+    DELEGATION_IN_FORCE "delegation.in-force" Forbidden
+        "Site staff do what is delegated to them, at that site and while the delegation is in force."
+        "Ask the investigator to do it, or to delegate it to you."
+    DELEGATION_TO_ANOTHER "delegation.to-another" Forbidden
+        "Nobody delegates to themselves."
+        "Name somebody else; what you may do in your own role needs no delegation."
+    DELEGATION_TASKS "delegation.tasks" Invalid
+        "A delegation names at least one task."
+        "Name what is delegated."
+    DELEGATION_NEW "delegation.name-unused" Conflict
+        "Each delegation of a trial has a name of its own, which it keeps when it has ended."
+        "Choose another name."
+    DELEGATION_OPEN "delegation.open" Conflict
+        "Only a delegation that was granted and not ended can be ended."
+        "Check the name of the delegation."
     NOT_FUTURE "time.not-future" Invalid
         "Nothing is recorded before it happens."
         "Check the date."

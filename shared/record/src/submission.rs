@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::command::{
-    Command, CorrectData, RecordDisposition, ReportAdverseEvent, ScreenParticipant, WithdrawConsent,
+    Command, CorrectData, GrantDelegation, RecordDisposition, ReportAdverseEvent, ScreenParticipant,
+    WithdrawConsent,
 };
 use crate::event::{DataRecorded, Event, SubmissionSigned};
 use crate::ids::{ParticipantId, TrialId};
@@ -65,6 +66,8 @@ impl Command {
             Self::ApproveErasure(id, _) => of_participant(id, "erasure-approvals"),
             Self::PlaceLegalHold(_) => of_trial("legal-holds"),
             Self::ReleaseLegalHold(_) => of_trial("legal-hold-releases"),
+            Self::GrantDelegation(_) => of_trial("delegations"),
+            Self::EndDelegation(_) => of_trial("delegation-ends"),
             Self::RegisterSubmissionKey(_) => of_trial("submission-keys"),
             Self::RevokeSubmissionKey(_) => of_trial("submission-key-revocations"),
             Self::ChangeSubmissionSigning(_) => of_trial("submission-signing"),
@@ -99,6 +102,8 @@ impl Command {
             "participants" => of(Self::ScreenParticipant, body),
             "legal-holds" => of(Self::PlaceLegalHold, body),
             "legal-hold-releases" => of(Self::ReleaseLegalHold, body),
+            "delegations" => of(Self::GrantDelegation, body),
+            "delegation-ends" => of(Self::EndDelegation, body),
             "submission-keys" => of(Self::RegisterSubmissionKey, body),
             "submission-key-revocations" => of(Self::RevokeSubmissionKey, body),
             "submission-signing" => of(Self::ChangeSubmissionSigning, body),
@@ -188,6 +193,11 @@ impl Command {
             }
             (Self::PlaceLegalHold(asked), [E::LegalHoldPlaced(event)]) => says(event, &[], asked),
             (Self::ReleaseLegalHold(asked), [E::LegalHoldReleased(event)]) => says(event, &[], asked),
+            (Self::GrantDelegation(asked), [E::DelegationGranted(event)]) => {
+                let asked = GrantDelegation { tasks: as_set(&asked.tasks), ..asked.clone() };
+                says(event, &[], &asked)
+            }
+            (Self::EndDelegation(asked), [E::DelegationEnded(event)]) => says(event, &[], asked),
             (Self::RegisterSubmissionKey(asked), [E::SubmissionKeyRegistered(event)]) => {
                 event.holder.as_str() == actor && says(event, &["holder"], asked)
             }
@@ -231,6 +241,8 @@ pub fn is_submitted(kind: &str) -> bool {
             | "erasure.approved"
             | "legal-hold.placed"
             | "legal-hold.released"
+            | "delegation.granted"
+            | "delegation.ended"
             | "submission-key.registered"
             | "submission-key.revoked"
             | "submission-signing.changed"

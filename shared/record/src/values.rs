@@ -62,6 +62,24 @@ value! {
         Ed25519,
     }
 
+    /// What an investigator can have somebody of a site do.
+    pub enum DelegatedTask {
+        /// Screening.
+        Screening,
+        /// Obtaining consent, and taking it back at the participant's word.
+        Consent,
+        /// Enrolment.
+        Enrolment,
+        /// Visits.
+        Visits,
+        /// Entering data and correcting them.
+        DataEntry,
+        /// Reporting adverse events.
+        AdverseEvents,
+        /// Recording how a participation ended.
+        Disposition,
+    }
+
     /// Why nothing more is recorded of a participant.
     pub enum ClosingCause {
         /// All data are erased.

@@ -155,8 +155,8 @@ impl Rule {
     fn check(&self) -> Result<(), &'static str> {
         if role(&self.role).is_err() {
             return Err(
-                "the role of a rule is one of sponsor, investigator, irb, monitor, inspector, auditor, researcher and \
-                 admin",
+                "the role of a rule is one of sponsor, investigator, site-staff, irb, monitor, inspector, auditor, \
+                 researcher and admin",
             );
         }
         if self.claims.is_empty() {

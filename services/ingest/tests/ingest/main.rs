@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod delegation;
+#[cfg(test)]
 mod erasure;
 #[cfg(test)]
 mod imports;

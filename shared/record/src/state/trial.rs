@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::date::Date;
-use crate::event::{Event, IrbDecisionRecorded};
-use crate::ids::{ParticipantId, TrialId};
+use crate::event::{DelegationGranted, Event, IrbDecisionRecorded};
+use crate::ids::{ParticipantId, SiteId, TrialId};
 use crate::text::{Ed25519X, Name, Text, Version};
-use crate::values::IrbDecision;
+use crate::values::{DelegatedTask, IrbDecision};
 
 /// What decisions need to know of a trial; of the ledger, its keys.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct TrialState {
     /// The keys that senders sign with, and whose each is; no one's any more once it is revoked.
     submission_keys: BTreeMap<Ed25519X, Option<Text>>,
     signatures_required: bool,
+    /// By name; of those that were ended nothing is left but that.
+    delegations: BTreeMap<Name, Option<DelegationGranted>>,
 }
 
 /// What an IRB can approve.
@@ -70,6 +72,12 @@ impl TrialState {
                 self.submission_keys.insert(e.key.clone(), None);
             }
             Event::SubmissionSigningChanged(e) => self.signatures_required = e.required,
+            Event::DelegationGranted(e) => {
+                self.delegations.insert(e.delegation.clone(), Some(e.clone()));
+            }
+            Event::DelegationEnded(e) => {
+                self.delegations.insert(e.delegation.clone(), None);
+            }
             _ => {}
         }
     }
@@ -102,6 +110,23 @@ impl TrialState {
     /// Whether this legal hold is in force.
     pub(crate) fn has_hold(&self, hold: &Name) -> bool {
         self.holds.contains_key(hold)
+    }
+
+    /// Whether a delegation has, or had, this name.
+    pub(crate) fn knows_delegation(&self, name: &Name) -> bool {
+        self.delegations.contains_key(name)
+    }
+
+    /// Whether this delegation was granted, and not ended.
+    pub(crate) fn has_delegation(&self, name: &Name) -> bool {
+        matches!(self.delegations.get(name), Some(Some(_)))
+    }
+
+    /// Whether a task is delegated to an actor at a site today. Of another day it cannot be asked: what was ended is forgotten.
+    pub(crate) fn is_delegated(&self, actor: &str, task: DelegatedTask, site: SiteId, today: Date) -> bool {
+        self.delegations.values().flatten().any(|it| {
+            it.delegate.as_str() == actor && it.site == site && it.tasks.contains(&task) && it.is_dated(today)
+        })
     }
 
     /// The newest protocol version.

@@ -318,3 +318,25 @@ pub(crate) fn signed(x: &str) -> Signed {
         json!({"path": "/v1/trials/DEMO-1/sites", "idempotencyKey": "k", "body": {}, "signature": "a..b"});
     Signed { key: x.parse().unwrap(), signed_at_micros: NOW_MICROS, verifies: true, event: body(event) }
 }
+
+/// To the actor of every scenario.
+pub(crate) fn delegation() -> Value {
+    json!({
+        "delegation": "DL-7", "delegate": "actor-1", "site": SITE, "from": "2026-02-01", "until": "2026-12-31",
+        "tasks": [
+            "screening", "consent", "enrolment", "visits", "data-entry", "adverse-events", "disposition",
+        ],
+    })
+}
+
+pub(crate) fn end_of_delegation() -> Value {
+    json!({"delegation": "DL-7", "reason": "Left the hospital"})
+}
+
+pub(crate) fn grant(json: Value) -> Command {
+    Command::GrantDelegation(body(json))
+}
+
+pub(crate) fn end_delegation() -> Command {
+    Command::EndDelegation(body(end_of_delegation()))
+}

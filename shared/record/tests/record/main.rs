@@ -2,6 +2,8 @@
 
 #[cfg(test)]
 mod decisions;
+#[cfg(test)]
+mod delegation;
 mod erasure;
 #[cfg(test)]
 mod history;

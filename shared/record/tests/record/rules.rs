@@ -259,6 +259,25 @@ fn submission_cases() -> Vec<Case> {
     ]
 }
 
+fn delegation_cases() -> Vec<Case> {
+    let to = |changes: Value| grant(but(delegation(), but(json!({"delegate": "person-2"}), changes)));
+    let granted = || with(activated(), trial(), event("delegation.granted", delegation()));
+    let ended = || with(granted(), trial(), event("delegation.ended", end_of_delegation()));
+    vec![
+        case("authority.role", activated(), Sponsor, to(json!({}))),
+        case("authority.role", granted(), Irb, end_delegation()),
+        case("trial.registered", vec![], Investigator, to(json!({}))),
+        case("site.activated", approved(), Investigator, to(json!({}))),
+        case("time.order", activated(), Investigator, to(json!({"until": "2026-01-31"}))),
+        case("delegation.to-another", activated(), Investigator, grant(delegation())),
+        case("delegation.tasks", activated(), Investigator, to(json!({"tasks": []}))),
+        case("delegation.name-unused", granted(), Investigator, to(json!({}))),
+        case("delegation.open", activated(), Investigator, end_delegation()),
+        case("delegation.open", ended(), Investigator, end_delegation()),
+        case("delegation.in-force", ended(), Role::SiteStaff, screen(screening())),
+    ]
+}
+
 #[test]
 fn each_rule_refuses_what_it_stands_against() {
     // Only the store sees whether a key is free, so these two are refused by it, in the record's words.
@@ -271,6 +290,7 @@ fn each_rule_refuses_what_it_stands_against() {
         participant_cases(),
         data_cases(),
         erasure_cases(),
+        delegation_cases(),
         import_and_ledger_cases(),
         submission_cases(),
     ];

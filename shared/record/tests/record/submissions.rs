@@ -74,6 +74,7 @@ fn commands() -> Vec<(&'static str, Value, Role, History)> {
     let data = json!({"records": [vital_signs(), but(vital_signs(), json!({"visit": "WEEK 4"}))], "originator": "Lab"});
     let hold = json!({"hold": HOLD, "reason": "Inspection announced"});
     let held = with(enrolled(), trial(), event("legal-hold.placed", hold.clone()));
+    let delegated = with(activated(), trial(), event("delegation.granted", delegation()));
     let release = json!({"hold": HOLD, "reason": "Inspection closed"});
     let scope = json!({"scope": ["samples", "follow-up", "samples"], "withdrawnOn": "2026-02-01"});
     vec![
@@ -98,6 +99,8 @@ fn commands() -> Vec<(&'static str, Value, Role, History)> {
         ("erasure-approvals", json!({"reason": "No duty is left"}), Irb, requested()),
         ("legal-holds", hold, Sponsor, enrolled()),
         ("legal-hold-releases", release, Irb, held),
+        ("delegations", but(delegation(), json!({"delegate": "person-2"})), Investigator, activated()),
+        ("delegation-ends", end_of_delegation(), Investigator, delegated),
         ("submission-keys", json!({"key": jwk(OTHER_X)}), Investigator, enrolled()),
         ("submission-key-revocations", json!({"key": X, "reason": "Lost"}), Investigator, enrolled()),
         ("submission-signing", json!({"required": true, "reason": "All have keys"}), Sponsor, enrolled()),
