@@ -57,6 +57,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-requests", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-approvals", &[Irb]),
     ("POST", "/v1/trials/{trial}/legal-hold-releases", &[Irb]),
+    ("GET", "/v1/trials/{trial}/submission-keys", EVERYBODY),
     ("POST", "/v1/trials/{trial}/submission-keys", SIGNS),
     ("POST", "/v1/trials/{trial}/submission-signing", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/submission-key-revocations", SIGNS),

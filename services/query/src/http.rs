@@ -15,6 +15,7 @@ mod policy;
 mod receipt;
 mod seals;
 mod stream;
+mod submission_keys;
 mod timeline;
 mod trials;
 mod trust;
@@ -46,6 +47,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(data::list)
         .service(erasures::list)
         .service(legal_holds::list)
+        .service(submission_keys::list)
         .service(delegations::list)
         .service(seals::list)
         .service(policy::get)

@@ -8,6 +8,7 @@
 //! To add an endpoint: a file under `http/` with its answer, its OpenAPI text, its handler and its tests, and its line in
 //! [`routes`].
 
+mod acts;
 mod aside;
 mod entries;
 mod http;

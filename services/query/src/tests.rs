@@ -3,3 +3,4 @@ mod delegations;
 mod pages;
 mod proofs;
 mod reading;
+mod submission_keys;
