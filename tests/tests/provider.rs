@@ -15,6 +15,7 @@ on_both_engines!(
     the_provider_s_tokens_are_taken_by_what_they_say,
     keys_change_and_the_provider_goes_away,
     access_ends_here_whatever_the_provider_says,
+    access_ends_with_the_role_at_the_provider,
 );
 
 const ADDRESS: &str = "https://ledger.example.org";
@@ -181,7 +182,7 @@ fn the_provider_s_tokens_are_taken_by_what_they_say(engine: Engine) {
         (json!({"claims": {"exp": null}}), "lacks one of"),
         (json!({"claims": {"sub": null}}), "lacks one of"),
         (json!({"claims": {"email_verified": false}}), "a claim that is required"),
-        (json!({"claims": {"groups": ["others"]}}), "no rule gives"),
+        (json!({"claims": {"groups": ["others"], "sub": "nobody"}}), "no rule gives"),
     ];
     for (how, expected) in refused {
         let said = why(&service, &provider.mint(&how));
@@ -199,7 +200,7 @@ fn the_provider_s_tokens_are_taken_by_what_they_say(engine: Engine) {
 
     // Somebody's role changes at the provider, and here with their next token.
     let before = grants(&service.client(Role::Monitor)).len();
-    let moved = json!({"claims": {"groups": ["sites"], "org": "Site B", "trials": ["PROVIDED-2"]}});
+    let moved = json!({"claims": {"groups": ["sites"], "org": "Site B", "trials": ["PROVIDED-2"], "iat": self::now() + 2}});
     let client = service.client_with(&provider.mint(&moved));
     client.get(&other.path("events")).expect(200);
     client.get(&trial.path("events")).problem(404, "not-found");
@@ -251,4 +252,27 @@ fn access_ends_here_whatever_the_provider_says(engine: Engine) {
     let mut again = browser(&service);
     let refused = log_in(&mut again, "monica");
     assert!(refused.status == 403 && refused.html.contains("has been taken back"), "{}", refused.html);
+}
+
+fn access_ends_with_the_role_at_the_provider(engine: Engine) {
+    let (service, provider) = service(engine);
+    let mut monica = browser(&service);
+    log_in(&mut monica, "monica");
+    let page = format!("{ADDRESS}/v1/trials");
+    assert_eq!(monica.open(&page).status, 200);
+    let monitor = service.client(Role::Monitor);
+    let by_provider = || grants(&monitor).iter().filter(|grant| grant["means"] == "provider").count();
+    assert_eq!(by_provider(), 1);
+    let says = |groups: &str, later: i64| {
+        provider.mint(&json!({"claims": {"sub": "monica", "groups": [groups], "iat": now() + later}}))
+    };
+    let before = says("monitors", 0);
+    assert!(why(&service, &says("others", 10)).contains("no rule gives"));
+    assert_eq!(monica.open(&page).status, 401, "her session has ended");
+    assert_eq!(by_provider(), 0);
+    assert_eq!(service.client(Role::Admin).json("/v1/accounts")["accounts"][0]["withdrawn"], true);
+    assert!(why(&service, &before).contains("said something else"), "it was made before");
+    trials(&service, &says("monitors", 20)).expect(200);
+    assert_eq!(by_provider(), 1);
+    assert_eq!(monica.open(&page).status, 401, "a session that has ended stays so");
 }

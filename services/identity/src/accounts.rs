@@ -102,6 +102,9 @@ impl NewAccount {
             password: None,
             disabled: false,
             known: Known::Not,
+            issued: 0,
+            withdrawn: false,
+            epoch: 0,
         })
     }
 }
@@ -124,10 +127,13 @@ pub async fn first_administrator(
     now: i64,
     new: NewAccount,
 ) -> Result<Invited, InvalidAccount> {
-    if accounts.accounts().await?.iter().any(|account| account.role == Role::Admin.as_str()) {
-        return Err(InvalidAccount::Administrator);
+    let account = new.make(ids)?;
+    if accounts.add_first_administrator(&account).await? {
+        // A crash before this line leaves an account without a link; another can be made for it.
+        return invite(accounts, ids, now, account).await;
     }
-    add_and_invite(accounts, ids, now, new.make(ids)?).await
+    let is_there = accounts.accounts().await?.iter().any(|account| account.role == Role::Admin.as_str());
+    Err(if is_there { InvalidAccount::Administrator } else { InvalidAccount::Taken })
 }
 
 /// A new link for an account that there is.

@@ -118,12 +118,26 @@ impl Identity {
         self.record(&command, StreamId::grant(id), 1, revoked(reason)?, by).await
     }
 
-    /// Records that what was given is another role from now on.
-    pub(crate) async fn record_moved(&self, grant: Grant, by: &By) -> Result<(), AppendError> {
+    /// Records that the provider gives an account's holder another role from now on than they had before, if they had one.
+    pub(crate) async fn record_moved(
+        &self,
+        before: &AccountRow,
+        grant: Grant,
+        by: &By,
+    ) -> Result<(), AppendError> {
         let (stream, change) = (StreamId::grant(grant.id), self.random_uuid());
-        let event = revoked("The provider vouches for another role")?;
-        self.record(&format!("grant/{change}/revoked"), stream, 1, event, by).await?;
+        if !before.withdrawn {
+            let event = revoked("The provider vouches for another role")?;
+            self.record(&format!("grant/{change}/revoked"), stream, 1, event, by).await?;
+        }
         self.record(&format!("grant/{change}/granted"), stream, 2, grant.event, by).await
+    }
+
+    /// Records that the provider gives an account's holder no role any more. Recording it again changes nothing.
+    pub(crate) async fn record_withdrawn(&self, account: &AccountRow, by: &By) -> Result<(), AppendError> {
+        let command = format!("grant/{}/withdrawn/{}", account.id, account.epoch);
+        let event = revoked("The provider gives its holder no role any more")?;
+        self.record(&command, StreamId::grant(account.id), 1, event, by).await
     }
 
     /// Records that a link is about to be made, by which whoever has it takes over an account.

@@ -63,6 +63,11 @@ impl Provider {
         self.keys.found().await
     }
 
+    /// Sees that what is known of it does not grow old.
+    pub(crate) fn keep(&self) {
+        self.keys.keep();
+    }
+
     /// Sends it a form; answers with status and body.
     pub(crate) async fn post(
         &self,

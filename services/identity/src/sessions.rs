@@ -27,6 +27,8 @@ impl Identity {
             account: account.id,
             seen: now,
             expires: now + LIFE_HOURS * 3_600_000_000,
+            // Not the one of this moment: where the password was replaced since it was checked, the session is over.
+            epoch: account.epoch,
         };
         self.parts.accounts.begin_session(&row).await.map_err(|error| of_store(&error))?;
         Ok(cookie)
@@ -50,8 +52,8 @@ impl Identity {
         if session.expires <= now || session.seen + IDLE_MICROS <= now {
             return Ok(None);
         }
-        let account = accounts.account(session.account).await?.filter(|account| !account.disabled);
-        let Some(account) = account else { return Ok(None) };
+        let counts = |of: &AccountRow| !of.disabled && !of.withdrawn && of.epoch == session.epoch;
+        let Some(account) = accounts.account(session.account).await?.filter(counts) else { return Ok(None) };
         if session.seen + SEEN_MICROS <= now {
             accounts.see_session(hash, now).await?;
         }

@@ -1,5 +1,5 @@
 //! What is done now and then: the record is told of what was given or taken back on the server's command line, and of
-//! failed attempts to log in; what is outdated ends.
+//! failed attempts to log in; what is outdated ends; and what is known of the provider is kept fresh.
 
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ impl Identity {
     /// Goes on until the process is asked to end; a role of its own.
     pub async fn run(&self, shutdown: Shutdown) {
         loop {
+            if let Some(provider) = &self.parts.provider {
+                provider.keep();
+            }
             if let Err(error) = self.sweep().await {
                 tracing::error!(%error, "identity.sweep");
             }
@@ -53,6 +56,8 @@ impl Identity {
             if row.disabled && row.known != Known::Revoked {
                 self.record_revoked(row.id, ON_THE_SERVER, &By::service()).await?;
                 self.parts.accounts.note_account(row.id, Known::Revoked).await?;
+            } else if row.withdrawn && row.known != Known::Revoked {
+                self.tell_of_withdrawn(row.id).await?;
             }
         }
         Ok(())

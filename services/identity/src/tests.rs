@@ -11,7 +11,7 @@ use crate::accounts::{NewAccount, add_and_invite};
 use crate::login::Login;
 use crate::testing::{HOME, Ledger};
 use crate::tokens::NewToken;
-use crate::{StoredHolders, first_administrator};
+use crate::{StoredHolders, first_administrator, invitation_for};
 
 const PASSWORD: &str = "plum orbit lantern";
 
@@ -74,6 +74,23 @@ async fn a_session_ends_when_nobody_uses_it_and_in_any_case() {
     assert!(holders.session(&busy).await.unwrap().is_none(), "twelve hours");
     ledger.identity.end_outdated().await.unwrap();
     assert_eq!(ledger.store.session(&busy).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_session_that_begins_while_the_password_is_replaced_is_over() {
+    let ledger = ledger().await;
+    let identity = &ledger.identity;
+    let before = account(&ledger, "a").await;
+    let (ids, now) = (identity.parts.ids.as_ref(), identity.parts.clock.now());
+    let invited = invitation_for(ledger.store.as_ref(), ids, now, "a").await.unwrap();
+    let found = identity.invited(invited.secret.reveal()).await.unwrap().unwrap();
+    assert!(identity.choose_password(found, secret("another lantern")).await.unwrap());
+    // Whoever logged in had their password checked before that.
+    let late = identity.begin_session(&before).await.unwrap().hash();
+    let holders = StoredHolders::new(Arc::clone(identity));
+    assert!(holders.session(&late).await.unwrap().is_none());
+    let Login::In(cookie) = log_in(&ledger, "a", "another lantern").await else { panic!("not let in") };
+    assert!(holders.session(&cookie.hash()).await.unwrap().is_some());
 }
 
 #[tokio::test]

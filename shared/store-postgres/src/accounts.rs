@@ -2,7 +2,6 @@
 
 use async_trait::async_trait;
 use sqlx::{query, query_as};
-use trialseal_record::ids::TrialId;
 use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, SessionRow, StoreError, columns};
 use uuid::Uuid;
 
@@ -15,8 +14,9 @@ impl Accounts for PostgresStore {
     async fn add_account(&self, account: &AccountRow) -> Result<bool> {
         let (issuer, subject) = account.subject.clone().unzip();
         let add = query(
-            "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING",
+            "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled,
+                 known, issued)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
         )
         .bind(self.ledger)
         .bind(account.id)
@@ -29,13 +29,39 @@ impl Accounts for PostgresStore {
         .bind(columns::trials_column(account.trials.as_deref()))
         .bind(account.password.as_deref())
         .bind(account.disabled)
-        .bind(account.known.number());
+        .bind(account.known.number())
+        .bind(account.issued);
         Ok(self.pool.execute(add).await? > 0)
+    }
+
+    async fn add_first_administrator(&self, account: &AccountRow) -> Result<bool> {
+        let mut session = self.pool.session().await?;
+        session.begin().await?;
+        // Two at once wait here for each other; what the first has added, the next statement of the second sees.
+        let lock = query_as("SELECT ledger FROM ledger WHERE ledger = $1 FOR UPDATE").bind(self.ledger);
+        session.optional::<(i16,)>(lock).await?;
+        let add = query(
+            "INSERT INTO account (ledger, id, login, actor, role, organisation, trials)
+             SELECT $1, $2, $3, $4, $5, $6, $7
+             WHERE NOT EXISTS (SELECT 1 FROM account WHERE ledger = $1 AND role = 'admin')
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.ledger)
+        .bind(account.id)
+        .bind(account.login.as_deref())
+        .bind(account.actor.as_str())
+        .bind(account.role.as_str())
+        .bind(account.organisation.as_str())
+        .bind(columns::trials_column(account.trials.as_deref()));
+        let added = session.execute(add).await? > 0;
+        session.commit().await?;
+        Ok(added)
     }
 
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
         let row = query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = $1 AND id = $2",
         )
         .bind(self.ledger)
@@ -45,7 +71,8 @@ impl Accounts for PostgresStore {
 
     async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
         let row = query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = $1 AND login = $2",
         )
         .bind(self.ledger)
@@ -55,7 +82,8 @@ impl Accounts for PostgresStore {
 
     async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
         let row = query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = $1 AND issuer = $2 AND subject = $3",
         )
         .bind(self.ledger)
@@ -66,29 +94,46 @@ impl Accounts for PostgresStore {
 
     async fn accounts(&self) -> Result<Vec<AccountRow>> {
         let rows = query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = $1 ORDER BY id",
         )
         .bind(self.ledger);
         self.pool.all(rows).await?.into_iter().map(columns::account).collect()
     }
 
-    async fn move_account(
-        &self,
-        id: Uuid,
-        role: &str,
-        organisation: &str,
-        trials: Option<&[TrialId]>,
-    ) -> Result<()> {
+    async fn move_account(&self, account: &AccountRow) -> Result<()> {
         let change = query(
-            "UPDATE account SET role = $3, organisation = $4, trials = $5 WHERE ledger = $1 AND id = $2",
+            "UPDATE account SET role = $3, organisation = $4, trials = $5, issued = $6, withdrawn = FALSE, known = $7
+             WHERE ledger = $1 AND id = $2",
+        )
+        .bind(self.ledger)
+        .bind(account.id)
+        .bind(account.role.as_str())
+        .bind(account.organisation.as_str())
+        .bind(columns::trials_column(account.trials.as_deref()))
+        .bind(account.issued)
+        .bind(Known::Granted.number());
+        self.pool.execute(change).await.map(|_| ())
+    }
+
+    async fn confirm_account(&self, id: Uuid, issued: i64) -> Result<()> {
+        let confirm = query("UPDATE account SET issued = greatest(issued, $3) WHERE ledger = $1 AND id = $2")
+            .bind(self.ledger)
+            .bind(id)
+            .bind(issued);
+        self.pool.execute(confirm).await.map(|_| ())
+    }
+
+    async fn withdraw_account(&self, id: Uuid, issued: i64) -> Result<()> {
+        let withdraw = query(
+            "WITH s AS (DELETE FROM session WHERE ledger = $1 AND account = $2)
+             UPDATE account SET withdrawn = TRUE, issued = $3, epoch = epoch + 1 WHERE ledger = $1 AND id = $2",
         )
         .bind(self.ledger)
         .bind(id)
-        .bind(role)
-        .bind(organisation)
-        .bind(columns::trials_column(trials));
-        self.pool.execute(change).await.map(|_| ())
+        .bind(issued);
+        self.pool.execute(withdraw).await.map(|_| ())
     }
 
     async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool> {
@@ -145,7 +190,8 @@ impl Accounts for PostgresStore {
         let take = query(
             "WITH taken AS (DELETE FROM invitation WHERE ledger = $1 AND hash = $2 RETURNING account),
                   ended AS (DELETE FROM session WHERE ledger = $1 AND account IN (SELECT account FROM taken))
-             UPDATE account SET password = $3 WHERE ledger = $1 AND id IN (SELECT account FROM taken)",
+             UPDATE account SET password = $3, epoch = epoch + 1
+             WHERE ledger = $1 AND id IN (SELECT account FROM taken)",
         )
         .bind(self.ledger)
         .bind(invitation.hash.as_slice())
@@ -154,21 +200,24 @@ impl Accounts for PostgresStore {
     }
 
     async fn begin_session(&self, session: &SessionRow) -> Result<()> {
-        let begin =
-            query("INSERT INTO session (ledger, hash, account, seen, expires) VALUES ($1, $2, $3, $4, $5)")
-                .bind(self.ledger)
-                .bind(session.hash.as_slice())
-                .bind(session.account)
-                .bind(session.seen)
-                .bind(session.expires);
+        let begin = query(
+            "INSERT INTO session (ledger, hash, account, seen, expires, epoch) VALUES ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(self.ledger)
+        .bind(session.hash.as_slice())
+        .bind(session.account)
+        .bind(session.seen)
+        .bind(session.expires)
+        .bind(session.epoch);
         self.pool.execute(begin).await.map(|_| ())
     }
 
     async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
-        let row =
-            query_as("SELECT hash, account, seen, expires FROM session WHERE ledger = $1 AND hash = $2")
-                .bind(self.ledger)
-                .bind(hash.as_slice());
+        let row = query_as(
+            "SELECT hash, account, seen, expires, epoch FROM session WHERE ledger = $1 AND hash = $2",
+        )
+        .bind(self.ledger)
+        .bind(hash.as_slice());
         self.pool.optional(row).await?.map(columns::session).transpose()
     }
 

@@ -15,6 +15,7 @@ pub(crate) const RECORD: Migrations = &[
     ("election", include_str!("../../../migrations/postgres/0002_election.sql")),
     ("identity", include_str!("../../../migrations/postgres/0003_identity.sql")),
     ("timestamps", include_str!("../../../migrations/postgres/0004_timestamps.sql")),
+    ("claims", include_str!("../../../migrations/postgres/0005_claims.sql")),
 ];
 
 /// The tables of the key store.

@@ -1,7 +1,6 @@
 //! Accounts of people, invitations and sessions.
 
 use async_trait::async_trait;
-use trialseal_record::ids::TrialId;
 use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, SessionRow, StoreError, columns};
 use uuid::Uuid;
 
@@ -15,8 +14,9 @@ impl Accounts for SqliteStore {
     async fn add_account(&self, account: &AccountRow) -> Result<bool> {
         let (issuer, subject) = account.subject.clone().unzip();
         let added = sqlx::query(
-            "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) ON CONFLICT DO NOTHING",
+            "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled,
+                 known, issued)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
         )
         .bind(self.ledger)
         .bind(account.id)
@@ -30,6 +30,27 @@ impl Accounts for SqliteStore {
         .bind(account.password.as_deref())
         .bind(account.disabled)
         .bind(account.known.number())
+        .bind(account.issued)
+        .execute(&self.writer)
+        .await;
+        Ok(added.map_err(failed)?.rows_affected() > 0)
+    }
+
+    async fn add_first_administrator(&self, account: &AccountRow) -> Result<bool> {
+        // A statement that writes holds the file's lock from its beginning, also against other processes.
+        let added = sqlx::query(
+            "INSERT INTO account (ledger, id, login, actor, role, organisation, trials)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+             WHERE NOT EXISTS (SELECT 1 FROM account WHERE ledger = ?1 AND role = 'admin')
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(self.ledger)
+        .bind(account.id)
+        .bind(account.login.as_deref())
+        .bind(account.actor.as_str())
+        .bind(account.role.as_str())
+        .bind(account.organisation.as_str())
+        .bind(columns::trials_column(account.trials.as_deref()))
         .execute(&self.writer)
         .await;
         Ok(added.map_err(failed)?.rows_affected() > 0)
@@ -37,7 +58,8 @@ impl Accounts for SqliteStore {
 
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
         let row = sqlx::query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = ?1 AND id = ?2",
         )
         .bind(self.ledger)
@@ -49,7 +71,8 @@ impl Accounts for SqliteStore {
 
     async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
         let row = sqlx::query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = ?1 AND login = ?2",
         )
         .bind(self.ledger)
@@ -61,7 +84,8 @@ impl Accounts for SqliteStore {
 
     async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
         let row = sqlx::query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = ?1 AND issuer = ?2 AND subject = ?3",
         )
         .bind(self.ledger)
@@ -74,7 +98,8 @@ impl Accounts for SqliteStore {
 
     async fn accounts(&self) -> Result<Vec<AccountRow>> {
         let rows = sqlx::query_as(
-            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known
+            "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
+                    issued, withdrawn, epoch
              FROM account WHERE ledger = ?1 ORDER BY id",
         )
         .bind(self.ledger)
@@ -83,25 +108,53 @@ impl Accounts for SqliteStore {
         rows.map_err(failed)?.into_iter().map(columns::account).collect()
     }
 
-    async fn move_account(
-        &self,
-        id: Uuid,
-        role: &str,
-        organisation: &str,
-        trials: Option<&[TrialId]>,
-    ) -> Result<()> {
+    async fn move_account(&self, account: &AccountRow) -> Result<()> {
         sqlx::query(
-            "UPDATE account SET role = ?3, organisation = ?4, trials = ?5 WHERE ledger = ?1 AND id = ?2",
+            "UPDATE account SET role = ?3, organisation = ?4, trials = ?5, issued = ?6, withdrawn = FALSE, known = ?7
+             WHERE ledger = ?1 AND id = ?2",
         )
         .bind(self.ledger)
-        .bind(id)
-        .bind(role)
-        .bind(organisation)
-        .bind(columns::trials_column(trials))
+        .bind(account.id)
+        .bind(account.role.as_str())
+        .bind(account.organisation.as_str())
+        .bind(columns::trials_column(account.trials.as_deref()))
+        .bind(account.issued)
+        .bind(Known::Granted.number())
         .execute(&self.writer)
         .await
         .map_err(failed)?;
         Ok(())
+    }
+
+    async fn confirm_account(&self, id: Uuid, issued: i64) -> Result<()> {
+        sqlx::query("UPDATE account SET issued = max(issued, ?3) WHERE ledger = ?1 AND id = ?2")
+            .bind(self.ledger)
+            .bind(id)
+            .bind(issued)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn withdraw_account(&self, id: Uuid, issued: i64) -> Result<()> {
+        let mut tx = self.writer.begin().await.map_err(failed)?;
+        sqlx::query(
+            "UPDATE account SET withdrawn = TRUE, issued = ?3, epoch = epoch + 1 WHERE ledger = ?1 AND id = ?2",
+        )
+        .bind(self.ledger)
+        .bind(id)
+        .bind(issued)
+        .execute(&mut *tx)
+        .await
+        .map_err(failed)?;
+        sqlx::query("DELETE FROM session WHERE ledger = ?1 AND account = ?2")
+            .bind(self.ledger)
+            .bind(id)
+            .execute(&mut *tx)
+            .await
+            .map_err(failed)?;
+        tx.commit().await.map_err(failed)
     }
 
     async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool> {
@@ -180,7 +233,7 @@ impl Accounts for SqliteStore {
         if taken.map_err(failed)?.rows_affected() == 0 {
             return Ok(false);
         }
-        sqlx::query("UPDATE account SET password = ?3 WHERE ledger = ?1 AND id = ?2")
+        sqlx::query("UPDATE account SET password = ?3, epoch = epoch + 1 WHERE ledger = ?1 AND id = ?2")
             .bind(self.ledger)
             .bind(invitation.account)
             .bind(password)
@@ -198,21 +251,24 @@ impl Accounts for SqliteStore {
     }
 
     async fn begin_session(&self, session: &SessionRow) -> Result<()> {
-        sqlx::query("INSERT INTO session (ledger, hash, account, seen, expires) VALUES (?1, ?2, ?3, ?4, ?5)")
-            .bind(self.ledger)
-            .bind(session.hash.as_slice())
-            .bind(session.account)
-            .bind(session.seen)
-            .bind(session.expires)
-            .execute(&self.writer)
-            .await
-            .map_err(failed)?;
+        sqlx::query(
+            "INSERT INTO session (ledger, hash, account, seen, expires, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .bind(self.ledger)
+        .bind(session.hash.as_slice())
+        .bind(session.account)
+        .bind(session.seen)
+        .bind(session.expires)
+        .bind(session.epoch)
+        .execute(&self.writer)
+        .await
+        .map_err(failed)?;
         Ok(())
     }
 
     async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
         let row = sqlx::query_as(
-            "SELECT hash, account, seen, expires FROM session WHERE ledger = ?1 AND hash = ?2",
+            "SELECT hash, account, seen, expires, epoch FROM session WHERE ledger = ?1 AND hash = ?2",
         )
         .bind(self.ledger)
         .bind(hash.as_slice())

@@ -154,6 +154,7 @@ fn migrator() -> Migrator {
         ("election", include_str!("../../../migrations/sqlite/0002_election.sql")),
         ("identity", include_str!("../../../migrations/sqlite/0003_identity.sql")),
         ("timestamps", include_str!("../../../migrations/sqlite/0004_timestamps.sql")),
+        ("claims", include_str!("../../../migrations/sqlite/0005_claims.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -45,7 +45,8 @@ pub type JobColumns = (Uuid, String, String, String, bool, Vec<u8>);
 /// `hash, id, actor, role, organisation, source_system, trials, expires, revoked, known` of a token.
 pub type TokenColumns =
     (Vec<u8>, Uuid, String, String, String, Option<String>, Option<String>, Option<i64>, bool, i16);
-/// `id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known` of an account.
+/// `id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known, issued, withdrawn,
+/// epoch` of an account.
 pub type AccountColumns = (
     Uuid,
     Option<String>,
@@ -58,11 +59,14 @@ pub type AccountColumns = (
     Option<String>,
     bool,
     i16,
+    i64,
+    bool,
+    i64,
 );
 /// `hash, account, expires` of an invitation.
 pub type InvitationColumns = (Vec<u8>, Uuid, i64);
-/// `hash, account, seen, expires` of a session.
-pub type SessionColumns = (Vec<u8>, Uuid, i64, i64);
+/// `hash, account, seen, expires, epoch` of a session.
+pub type SessionColumns = (Vec<u8>, Uuid, i64, i64, i64);
 
 /// A number as a column holds it.
 ///
@@ -306,9 +310,25 @@ pub fn token(columns: TokenColumns) -> Result<TokenRow> {
 /// # Errors
 /// [`StoreError::Damaged`] where a column cannot be.
 pub fn account(columns: AccountColumns) -> Result<AccountRow> {
-    let (id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known) = columns;
+    let (id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known, ..) =
+        columns;
+    let (.., issued, withdrawn, epoch) = columns;
     let (subject, trials, known) = (issuer.zip(subject), listed(trials)?, known_of(known)?);
-    Ok(AccountRow { id, login, subject, actor, role, organisation, trials, password, disabled, known })
+    Ok(AccountRow {
+        id,
+        login,
+        subject,
+        actor,
+        role,
+        organisation,
+        trials,
+        password,
+        disabled,
+        known,
+        issued,
+        withdrawn,
+        epoch,
+    })
 }
 
 /// An invitation.
@@ -323,8 +343,8 @@ pub fn invitation((hash, account, expires): InvitationColumns) -> Result<Invitat
 ///
 /// # Errors
 /// [`StoreError::Damaged`] where a column cannot be.
-pub fn session((hash, account, seen, expires): SessionColumns) -> Result<SessionRow> {
-    Ok(SessionRow { hash: bytes(&hash)?, account, seen, expires })
+pub fn session((hash, account, seen, expires, epoch): SessionColumns) -> Result<SessionRow> {
+    Ok(SessionRow { hash: bytes(&hash)?, account, seen, expires, epoch })
 }
 
 fn listed(trials: Option<String>) -> Result<Option<Vec<TrialId>>> {

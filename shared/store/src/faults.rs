@@ -202,11 +202,14 @@ announced!(Tokens {
 
 announced!(Accounts {
     add_account(account: &AccountRow) -> bool;
+    add_first_administrator(account: &AccountRow) -> bool;
     account(id: Uuid) -> Option<AccountRow>;
     account_of_login(login: &str) -> Option<AccountRow>;
     account_of_subject(issuer: &str, subject: &str) -> Option<AccountRow>;
     accounts() -> Vec<AccountRow>;
-    move_account(id: Uuid, role: &str, organisation: &str, trials: Option<&[TrialId]>) -> ();
+    move_account(account: &AccountRow) -> ();
+    confirm_account(id: Uuid, issued: i64) -> ();
+    withdraw_account(id: Uuid, issued: i64) -> ();
     change_password(id: Uuid, old: &str, new: &str) -> bool;
     disable_account(id: Uuid) -> bool;
     note_account(id: Uuid, known: Known) -> ();

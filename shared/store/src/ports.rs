@@ -259,6 +259,9 @@ pub trait Tokens: Send + Sync {
 pub trait Accounts: Send + Sync {
     /// Adds an account. `false` where one has its login name, or its provider's subject.
     async fn add_account(&self, account: &AccountRow) -> Result<bool>;
+    /// Adds the account of the first administrator. `false` where there is an administrator, disabled or not, or as above;
+    /// of several at once one is added.
+    async fn add_first_administrator(&self, account: &AccountRow) -> Result<bool>;
     /// An account by id.
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>>;
     /// An account by its login name.
@@ -267,14 +270,13 @@ pub trait Accounts: Send + Sync {
     async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>>;
     /// All accounts, by id.
     async fn accounts(&self) -> Result<Vec<AccountRow>>;
-    /// Replaces the role, organisation and trials of an account.
-    async fn move_account(
-        &self,
-        id: Uuid,
-        role: &str,
-        organisation: &str,
-        trials: Option<&[TrialId]>,
-    ) -> Result<()>;
+    /// Replaces the role, organisation and trials of an account by those of this row, and when they were issued. They count
+    /// from now on, and the record knows that they were given.
+    async fn move_account(&self, account: &AccountRow) -> Result<()>;
+    /// Notes that the provider still gives an account's holder their role, by a word that was issued at that second.
+    async fn confirm_account(&self, id: Uuid, issued: i64) -> Result<()>;
+    /// Notes that the provider gives an account's holder no role, by a word that was issued at that second; all sessions end.
+    async fn withdraw_account(&self, id: Uuid, issued: i64) -> Result<()>;
     /// Replaces the hash of an account's password, if it still is `old`. Whether it did.
     async fn change_password(&self, id: Uuid, old: &str, new: &str) -> Result<bool>;
     /// Disables an account and ends its sessions and invitations. `false` where there is none of that id.
@@ -285,7 +287,8 @@ pub trait Accounts: Send + Sync {
     async fn invite(&self, invitation: &InvitationRow) -> Result<()>;
     /// An invitation that nobody has taken up.
     async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<InvitationRow>>;
-    /// Takes an invitation up: it ends, the account gets this password, and its sessions end. `false` where there is none.
+    /// Takes an invitation up: it ends, the account gets this password, and all its sessions end, with those
+    /// that are about to begin. `false` where there is none.
     async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool>;
     /// Begins a session.
     async fn begin_session(&self, session: &SessionRow) -> Result<()>;

@@ -388,6 +388,12 @@ pub struct AccountRow {
     pub disabled: bool,
     /// How far the record knows of it.
     pub known: Known,
+    /// When the newest word of the provider about its holder was issued, in seconds; 0 where there is none.
+    pub issued: i64,
+    /// Whether that word gave them no role.
+    pub withdrawn: bool,
+    /// The epoch of the sessions that count: it moves on where all that have begun end.
+    pub epoch: i64,
 }
 
 impl std::fmt::Debug for AccountRow {
@@ -418,4 +424,6 @@ pub struct SessionRow {
     pub seen: i64,
     /// When it ends at the latest, in microseconds.
     pub expires: i64,
+    /// The epoch that the account was in when its holder showed who they are.
+    pub epoch: i64,
 }

@@ -147,6 +147,9 @@ impl Identity {
             let name = account.login.as_deref().unwrap_or("at the provider");
             let state = match (account.disabled, account.password.is_some() || account.subject.is_some()) {
                 (true, _) => "disabled".to_owned(),
+                _ if account.withdrawn => {
+                    format!("no role at the provider {}", end_form(form, "account", account.id, "Disable"))
+                }
                 (false, true) => end_form(form, "account", account.id, "Disable"),
                 (false, false) => format!("invited {}", end_form(form, "account", account.id, "Disable")),
             };

@@ -55,6 +55,8 @@ struct Account {
     has_password: bool,
     /// Whether it has been disabled.
     disabled: bool,
+    /// Whether the provider gives its holder no role at present.
+    withdrawn: bool,
 }
 
 impl Account {
@@ -69,6 +71,7 @@ impl Account {
             trials: row.trials,
             has_password: row.password.is_some(),
             disabled: row.disabled,
+            withdrawn: row.withdrawn,
         }
     }
 }

@@ -64,10 +64,7 @@ impl Provider {
     fn check_times(&self, claims: &Claims) -> Result<(), Refused> {
         let (now, skew) = (self.clock.now().div_euclid(1_000_000), self.config.skew_seconds());
         let second = |name: &str, value: &Value| {
-            // NumericDate (RFC 7519 section 2) may have a fraction.
-            #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 becomes its end")]
-            let whole = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64));
-            whole.ok_or(match name {
+            whole_seconds(value).ok_or(match name {
                 "exp" => Refused("its end is no time"),
                 _ => Refused("its beginning is no time"),
             })
@@ -119,6 +116,17 @@ impl Provider {
         }
         Ok(())
     }
+}
+
+/// When claims were issued, in seconds; 0, before all others, where they do not say.
+pub(super) fn issued(claims: &Claims) -> i64 {
+    claims.get("iat").and_then(whole_seconds).unwrap_or_default()
+}
+
+/// A `NumericDate` (RFC 7519 section 2), which may have a fraction.
+fn whole_seconds(value: &Value) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "a float beyond i64 becomes its end")]
+    value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.floor() as i64))
 }
 
 fn name_of(algorithm: Algorithm) -> Option<&'static str> {

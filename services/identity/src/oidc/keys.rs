@@ -1,7 +1,9 @@
 //! The provider's discovery document (OpenID Connect Discovery 1.0) and its keys (RFC 7517), kept for a while.
 //!
-//! A key that is not known is asked for, though no more often than every ten seconds, whoever shows how many tokens. While
-//! the provider cannot be reached, what is known goes on to count.
+//! A key that is not known is asked for, though no more often than every ten seconds, whoever shows how many tokens. What is
+//! known is asked for anew after an hour, and nobody waits for that. While the provider cannot be reached, what is known goes
+//! on to count for a day: a key may have been withdrawn that nobody here has heard of, and whoever keeps the provider from
+//! being asked does not do so for ever.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -17,6 +19,8 @@ use super::fetch::Fetch;
 
 /// After so long what is known is asked for anew, microseconds: an hour.
 const FRESH_MICROS: i64 = 3_600_000_000;
+/// After so long what is known does not count any more, microseconds: a day.
+const OLD_MICROS: i64 = 86_400_000_000;
 /// Time between two questions at the least, microseconds.
 const PAUSE_MICROS: i64 = 10_000_000;
 /// Keys that are looked at.
@@ -39,7 +43,10 @@ pub(crate) struct Found {
     at: i64,
 }
 
-pub(crate) struct Keys {
+/// The provider's doors and keys.
+pub(crate) struct Keys(Arc<Parts>);
+
+struct Parts {
     issuer: String,
     fetch: Arc<dyn Fetch>,
     clock: Arc<dyn Clock>,
@@ -50,19 +57,38 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn new(issuer: String, fetch: Arc<dyn Fetch>, clock: Arc<dyn Clock>) -> Self {
-        Self { issuer, fetch, clock, found: RwLock::default(), asked: Mutex::default() }
+        Self(Arc::new(Parts { issuer, fetch, clock, found: RwLock::default(), asked: Mutex::default() }))
     }
 
-    /// What is known of the provider, asked for where it is not known or old.
+    /// What is known of the provider, asked for where it is not known, or too old to count.
     pub(crate) async fn found(&self) -> Result<Arc<Found>, Unavailable> {
-        if let Some(found) = self.known().filter(|found| self.clock.now() - found.at < FRESH_MICROS) {
+        let parts = &self.0;
+        let now = parts.clock.now();
+        if let Some(found) = parts.known().filter(|found| now - found.at < OLD_MICROS) {
+            if now - found.at >= FRESH_MICROS {
+                self.ask_meanwhile(found.at);
+            }
             return Ok(found);
         }
-        let asked = self.ask(self.clock.now() - FRESH_MICROS).await;
-        match (self.known(), asked) {
-            (Some(found), _) => Ok(found),
-            (None, Err(unavailable)) => Err(unavailable),
-            (None, Ok(())) => Err(Unavailable("the provider has not answered yet".into())),
+        parts.ask(now - OLD_MICROS).await?;
+        let found = parts.known().filter(|found| now - found.at < OLD_MICROS);
+        found.ok_or_else(|| Unavailable("the provider has not answered yet".into()))
+    }
+
+    /// Has what is known asked for anew where it is old, whether or not anybody comes: else the first one who does in the
+    /// morning would be let in by the keys of the evening.
+    pub(crate) fn keep(&self) {
+        if let Some(found) = self.0.known().filter(|found| self.0.clock.now() - found.at >= FRESH_MICROS) {
+            self.ask_meanwhile(found.at);
+        }
+    }
+
+    /// Asks the provider for what is newer than `than` while others go on, unless somebody is asking.
+    fn ask_meanwhile(&self, than: i64) {
+        if self.0.asked.try_lock().is_ok() {
+            let parts = Arc::clone(&self.0);
+            // Whether it could be reached is logged; there is nobody else to tell.
+            tokio::spawn(async move { drop(parts.ask(than).await) });
         }
     }
 
@@ -75,10 +101,12 @@ impl Keys {
         if let Some(key) = found.key(kid, algorithm) {
             return Ok(Some(key));
         }
-        self.ask(found.at).await?;
-        Ok(self.known().and_then(|found| found.key(kid, algorithm)))
+        self.0.ask(found.at).await?;
+        Ok(self.0.known().and_then(|found| found.key(kid, algorithm)))
     }
+}
 
+impl Parts {
     fn known(&self) -> Option<Arc<Found>> {
         self.found.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use base64::Engine as _;
@@ -55,6 +56,7 @@ fn public(seed: u8) -> Value {
 struct Played {
     keys: Mutex<Vec<Value>>,
     away: Mutex<bool>,
+    hangs: Mutex<bool>,
     asked: AtomicUsize,
     issuer: Mutex<String>,
 }
@@ -63,6 +65,10 @@ struct Played {
 impl Fetch for Played {
     async fn get(&self, url: &str) -> Result<String, String> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        let hangs = *self.hangs.lock().unwrap();
+        if hangs {
+            std::future::pending::<()>().await;
+        }
         if *self.away.lock().unwrap() {
             return Err("nobody answers".into());
         }
@@ -91,6 +97,7 @@ fn played() -> Arc<Played> {
     Arc::new(Played {
         keys: Mutex::new(vec![public(1)]),
         away: Mutex::new(false),
+        hangs: Mutex::new(false),
         asked: AtomicUsize::new(0),
         issuer: Mutex::new(ISSUER.to_owned()),
     })
@@ -253,10 +260,51 @@ async fn while_the_provider_is_away_what_is_known_counts_and_the_rest_cannot_be_
     clock.advance(10_000_000);
     assert_eq!(why(&provider, &signed(1, &good())).await, "taken");
     *played.away.lock().unwrap() = true;
-    let later = json!({"exp": SECONDS + 20_000});
+    let later = json!({"exp": SECONDS + 200_000});
     clock.advance(7_200_000_000);
     assert_eq!(why(&provider, &signed(1, &with(&later))).await, "taken", "hours later");
     assert_eq!(why(&provider, &signed(2, &with(&later))).await, "unavailable");
+    clock.advance(79_199_000_000);
+    assert_eq!(why(&provider, &signed(1, &with(&later))).await, "taken", "almost a day later");
+    clock.advance(1_000_000);
+    assert_eq!(why(&provider, &signed(1, &with(&later))).await, "unavailable", "a day later");
+    *played.away.lock().unwrap() = false;
+    clock.advance(10_000_000);
+    assert_eq!(why(&provider, &signed(1, &with(&later))).await, "taken", "it is back");
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_provider_that_hangs_where_its_keys_are_known() {
+    let (provider, played, clock) = provider();
+    assert_eq!(why(&provider, &signed(1, &good())).await, "taken");
+    clock.advance(3_600_000_000);
+    *played.hangs.lock().unwrap() = true;
+    let later = signed(1, &with(&json!({"exp": SECONDS + 20_000})));
+    for _ in 0..3 {
+        let said = tokio::time::timeout(Duration::from_secs(10), why(&provider, &later)).await;
+        assert_eq!(said.as_deref(), Ok("taken"));
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(played.asked.load(Ordering::SeqCst), 3, "it is asked once meanwhile");
+}
+
+#[tokio::test]
+async fn keys_are_asked_for_anew_in_the_background_also_where_nobody_comes() {
+    let (provider, played, clock) = provider();
+    provider.keep();
+    tokio::task::yield_now().await;
+    assert_eq!(played.asked.load(Ordering::SeqCst), 0, "nobody has come with its word yet");
+    assert_eq!(why(&provider, &signed(1, &good())).await, "taken");
+    *played.keys.lock().unwrap() = vec![public(2)];
+    clock.advance(3_600_000_000);
+    provider.keep();
+    while played.asked.load(Ordering::SeqCst) < 4 {
+        tokio::task::yield_now().await;
+    }
+    let later = with(&json!({"exp": SECONDS + 20_000}));
+    assert_eq!(why(&provider, &signed(2, &later)).await, "taken");
+    assert_eq!(why(&provider, &signed(1, &later)).await, "the provider has no such key");
+    assert_eq!(played.asked.load(Ordering::SeqCst), 4);
 }
 
 #[tokio::test]
@@ -378,18 +426,112 @@ async fn somebody_has_one_account_whatever_the_provider_says_later() {
     assert!(actors.iter().all(|actor| *actor == actors[0]), "{actors:?}");
     assert_eq!(ledger.kinds().await, ["role.granted"]);
 
-    let moved = with(&json!({"groups": ["sites"], "org": "B", "trials": ["T-1"]}));
+    let moved = with(&json!({"groups": ["sites"], "org": "B", "trials": ["T-1"], "iat": SECONDS + 1}));
     for _ in 0..2 {
         let principal = holders.vouched(&signed(1, &moved)).await.unwrap().unwrap();
         assert_eq!((principal.actor.as_str(), principal.organisation.as_str()), (actors[0].as_str(), "B"));
     }
     assert_eq!(ledger.kinds().await, ["role.granted", "role.revoked", "role.granted"]);
 
-    let nobody = holders.vouched(&signed(1, &with(&json!({"groups": []})))).await.unwrap();
-    assert!(nobody.unwrap_err().0.contains("no rule"));
+    let stranger = with(&json!({"groups": [], "sub": "subject-2"}));
+    assert!(holders.vouched(&signed(1, &stranger)).await.unwrap().unwrap_err().0.contains("no rule"));
     let accounts = ledger.store.accounts().await.unwrap();
     assert_eq!(accounts.len(), 1);
     ledger.store.disable_account(accounts[0].id).await.unwrap();
     let ended = holders.vouched(&signed(1, &moved)).await.unwrap();
     assert!(ended.unwrap_err().0.contains("taken back"));
+}
+
+/// A ledger whose provider is played, and what it says of a person: which groups, and when that was issued.
+async fn with_provider() -> (Ledger, StoredHolders) {
+    let by = played();
+    let ledger = Ledger::new(|clock| Some(Provider::asked_by(read(&config()), clock, by))).await;
+    let holders = StoredHolders::new(Arc::clone(&ledger.identity));
+    (ledger, holders)
+}
+
+fn said(groups: &[&str], issued: i64) -> String {
+    let site =
+        json!({"groups": groups, "org": "B", "trials": ["T-1"], "iat": issued, "exp": SECONDS + 9_000});
+    signed(1, &with(&site))
+}
+
+/// The role that a token is let in with, or why it is not.
+async fn role(holders: &StoredHolders, jwt: &str) -> String {
+    match holders.vouched(jwt).await.unwrap() {
+        Ok(principal) => principal.role.to_string(),
+        Err(refused) => refused.0.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_the_provider_gives_no_more_ends_with_its_sessions_until_it_is_given_again() {
+    let (ledger, holders) = with_provider().await;
+    let begun = || async {
+        let account = ledger.store.accounts().await.unwrap().remove(0);
+        ledger.identity.begin_session(&account).await.unwrap().hash()
+    };
+    assert_eq!(role(&holders, &said(&["monitors"], SECONDS - 90)).await, "monitor");
+    let session = begun().await;
+    assert!(holders.session(&session).await.unwrap().is_some());
+    let before = ledger.store.accounts().await.unwrap().remove(0);
+    for _ in 0..2 {
+        let gone = role(&holders, &said(&["others"], SECONDS - 80)).await;
+        assert!(gone.contains("no rule"), "{gone}");
+    }
+    assert!(holders.session(&session).await.unwrap().is_none());
+    assert_eq!(ledger.kinds().await, ["role.granted", "role.revoked"]);
+    // A login that had begun before comes to nothing, now and once there is a role again.
+    let late = ledger.identity.begin_session(&before).await.unwrap().hash();
+    assert!(holders.session(&late).await.unwrap().is_none());
+    let refused = role(&holders, &said(&["monitors"], SECONDS - 80)).await;
+    assert!(refused.contains("said something else"), "{refused}");
+
+    assert_eq!(role(&holders, &said(&["monitors"], SECONDS - 70)).await, "monitor");
+    assert!(holders.session(&late).await.unwrap().is_none());
+    assert!(holders.session(&begun().await).await.unwrap().is_some());
+    assert!(role(&holders, &said(&[], SECONDS - 60)).await.contains("no rule"));
+    let told = ["role.granted", "role.revoked", "role.granted", "role.revoked"];
+    assert_eq!(ledger.kinds().await, told);
+    assert_eq!(ledger.store.accounts().await.unwrap().len(), 1);
+    ledger.identity.sweep().await.unwrap();
+    assert_eq!(ledger.kinds().await, told, "the record knows");
+}
+
+#[tokio::test]
+async fn a_withdrawn_role_that_a_crash_kept_from_the_record_is_told_by_the_sweep_and_before_the_next_role() {
+    for by_sweep in [true, false] {
+        let (ledger, holders) = with_provider().await;
+        assert_eq!(role(&holders, &said(&["monitors"], SECONDS - 90)).await, "monitor");
+        let account = ledger.store.accounts().await.unwrap().remove(0);
+        ledger.store.withdraw_account(account.id, SECONDS - 80).await.unwrap();
+        if by_sweep {
+            ledger.identity.sweep().await.unwrap();
+            assert_eq!(ledger.kinds().await, ["role.granted", "role.revoked"]);
+        }
+        assert_eq!(role(&holders, &said(&["monitors"], SECONDS - 70)).await, "monitor");
+        assert_eq!(ledger.kinds().await, ["role.granted", "role.revoked", "role.granted"]);
+    }
+}
+
+#[tokio::test]
+async fn an_older_token_changes_nothing() {
+    let (ledger, holders) = with_provider().await;
+    let (monitor, site) = (["monitors"].as_slice(), ["sites"].as_slice());
+    assert_eq!(role(&holders, &said(monitor, SECONDS - 90)).await, "monitor");
+    assert_eq!(role(&holders, &said(site, SECONDS - 80)).await, "investigator");
+    let refused = "the provider has said something else of its holder since: get a new one";
+    assert_eq!(role(&holders, &said(monitor, SECONDS - 90)).await, refused);
+    assert_eq!(role(&holders, &said(monitor, SECONDS - 80)).await, refused, "of the same second");
+    assert_eq!(role(&holders, &said(site, SECONDS - 85)).await, "investigator", "it says what stands");
+    assert!(role(&holders, &said(&[], SECONDS - 81)).await.contains("no rule"));
+    assert_eq!(role(&holders, &said(site, SECONDS - 80)).await, "investigator", "it has not ended");
+    // Of two words that say the same the newer one is remembered.
+    assert_eq!(role(&holders, &said(site, SECONDS - 60)).await, "investigator");
+    assert_eq!(role(&holders, &said(monitor, SECONDS - 70)).await, refused);
+    let timeless = with(&json!({"iat": null}));
+    assert_eq!(role(&holders, &signed(1, &timeless)).await, refused, "nobody knows when it was issued");
+    assert_eq!(role(&holders, &said(monitor, SECONDS - 50)).await, "monitor");
+    let told = ["role.granted", "role.revoked", "role.granted", "role.revoked", "role.granted"];
+    assert_eq!(ledger.kinds().await, told);
 }

@@ -293,11 +293,14 @@ forward!(Tokens {
 });
 forward!(Accounts {
     add_account(account: &AccountRow) -> Result<bool>;
+    add_first_administrator(account: &AccountRow) -> Result<bool>;
     account(id: Uuid) -> Result<Option<AccountRow>>;
     account_of_login(login: &str) -> Result<Option<AccountRow>>;
     account_of_subject(issuer: &str, subject: &str) -> Result<Option<AccountRow>>;
     accounts() -> Result<Vec<AccountRow>>;
-    move_account(id: Uuid, role: &str, organisation: &str, trials: Option<&[TrialId]>) -> Result<()>;
+    move_account(account: &AccountRow) -> Result<()>;
+    confirm_account(id: Uuid, issued: i64) -> Result<()>;
+    withdraw_account(id: Uuid, issued: i64) -> Result<()>;
     change_password(id: Uuid, old: &str, new: &str) -> Result<bool>;
     disable_account(id: Uuid) -> Result<bool>;
     note_account(id: Uuid, known: Known) -> Result<()>;

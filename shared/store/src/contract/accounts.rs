@@ -20,6 +20,9 @@ fn account(number: u128, login: Option<&str>, subject: Option<(&str, &str)>) -> 
         password: None,
         disabled: false,
         known: Known::Not,
+        issued: 100,
+        withdrawn: false,
+        epoch: 0,
     }
 }
 
@@ -43,10 +46,20 @@ pub async fn accounts_have_one_name_and_one_subject(store: Arc<dyn Store>) {
     assert_eq!(store.account_of_login("two").await.unwrap(), None);
     assert_eq!(store.account_of_subject("https://b", "s").await.unwrap(), Some(three.clone()));
 
-    store.move_account(three.id, "admin", "Bern", None).await.unwrap();
-    let moved =
-        AccountRow { role: "admin".into(), organisation: "Bern".into(), trials: None, ..three.clone() };
-    assert_eq!(store.account(three.id).await.unwrap(), Some(moved));
+    let moved = AccountRow {
+        role: "irb".into(),
+        organisation: "Bern".into(),
+        trials: None,
+        known: Known::Granted,
+        issued: 200,
+        ..three.clone()
+    };
+    store.move_account(&moved).await.unwrap();
+    assert_eq!(store.account(three.id).await.unwrap(), Some(moved.clone()));
+    for issued in [300, 250] {
+        store.confirm_account(three.id, issued).await.unwrap();
+    }
+    assert_eq!(store.account(three.id).await.unwrap(), Some(AccountRow { issued: 300, ..moved }));
     store.note_account(one.id, Known::Granted).await.unwrap();
     store.note_account(one.id, Known::Not).await.unwrap();
     assert!(!store.change_password(one.id, "", "new").await.unwrap());
@@ -65,7 +78,7 @@ pub async fn an_invitation_is_taken_up_once(store: Arc<dyn Store>) {
     store.invite(&invitation(2)).await.unwrap();
     assert_eq!(store.invitation(&bytes(1)).await.unwrap(), None);
     assert_eq!(store.invitation(&bytes(2)).await.unwrap(), Some(invitation(2)));
-    let session = SessionRow { hash: bytes(7), account: one.id, seen: 1, expires: 100 };
+    let session = SessionRow { hash: bytes(7), account: one.id, seen: 1, expires: 100, epoch: 0 };
     store.begin_session(&session).await.unwrap();
     assert!(!store.take_up(&invitation(1), "wrong").await.unwrap());
     assert_eq!(store.session(&bytes(7)).await.unwrap(), Some(session));
@@ -82,10 +95,16 @@ pub async fn an_invitation_is_taken_up_once(store: Arc<dyn Store>) {
     }
     assert_eq!(taken, 1);
     assert_eq!(store.session(&bytes(7)).await.unwrap(), None);
-    assert_eq!(store.account(one.id).await.unwrap().unwrap().password.as_deref(), Some("hash-1"));
+    let taken_up = store.account(one.id).await.unwrap().unwrap();
+    assert_eq!(
+        (taken_up.password.as_deref(), taken_up.epoch),
+        (Some("hash-1"), 1),
+        "sessions of before are over"
+    );
     assert!(store.change_password(one.id, "hash-1", "hash-2").await.unwrap());
     assert!(!store.change_password(one.id, "hash-1", "hash-3").await.unwrap());
-    assert_eq!(store.account(one.id).await.unwrap().unwrap().password.as_deref(), Some("hash-2"));
+    let renewed = store.account(one.id).await.unwrap().unwrap();
+    assert_eq!((renewed.password.as_deref(), renewed.epoch), (Some("hash-2"), 1), "it is the same password");
 }
 
 /// A session ends by itself, by somebody's doing, and with its account.
@@ -98,6 +117,7 @@ pub async fn sessions_end(store: Arc<dyn Store>) {
         account: Uuid::from_u128(account),
         seen,
         expires,
+        epoch: 3,
     };
     let (idle, over, ended, kept, disabled) = (
         session(1, 1, 10, 100),
@@ -120,4 +140,53 @@ pub async fn sessions_end(store: Arc<dyn Store>) {
     }
     assert_eq!(store.session(&kept.hash).await.unwrap(), Some(SessionRow { seen: 55, ..kept }));
     assert_eq!(store.invitation(&bytes(1)).await.unwrap(), None);
+}
+
+/// A role that the provider takes back ends the sessions, of now and those about to begin; given again, the account counts.
+pub async fn a_withdrawn_account_has_no_sessions(store: Arc<dyn Store>) {
+    let one = AccountRow { known: Known::Revoked, ..account(1, None, Some(("https://a", "s"))) };
+    store.add_account(&one).await.unwrap();
+    for account in [one.id, Uuid::from_u128(2)] {
+        let hash = bytes(if account == one.id { 1 } else { 2 });
+        store.begin_session(&SessionRow { hash, account, seen: 1, expires: 100, epoch: 0 }).await.unwrap();
+    }
+    store.withdraw_account(one.id, 200).await.unwrap();
+    let withdrawn = AccountRow { issued: 200, withdrawn: true, epoch: 1, ..one.clone() };
+    assert_eq!(store.account(one.id).await.unwrap(), Some(withdrawn));
+    assert_eq!(store.session(&bytes(1)).await.unwrap(), None);
+    assert!(store.session(&bytes(2)).await.unwrap().is_some(), "somebody else's");
+    store.move_account(&AccountRow { issued: 300, ..one.clone() }).await.unwrap();
+    let again = AccountRow { issued: 300, known: Known::Granted, epoch: 1, ..one.clone() };
+    assert_eq!(store.account(one.id).await.unwrap(), Some(again));
+}
+
+/// Of several first administrators at once one is made, and none where there is one, however it came to be.
+pub async fn one_of_many_first_administrators_is_made(store: Arc<dyn Store>) {
+    let admin = |number: u128| AccountRow {
+        role: "admin".into(),
+        trials: None,
+        issued: 0,
+        ..account(number, Some(&format!("admin-{number}")), None)
+    };
+    let taken = AccountRow { login: Some("taken".into()), ..account(20, None, None) };
+    store.add_account(&taken).await.unwrap();
+    let other = AccountRow { login: taken.login, ..admin(21) };
+    assert!(!store.add_first_administrator(&other).await.unwrap(), "the login name is taken");
+    let adds: Vec<_> = (1..=8)
+        .map(|number| {
+            let (store, admin) = (Arc::clone(&store), admin(number));
+            tokio::spawn(async move { store.add_first_administrator(&admin).await.unwrap() })
+        })
+        .collect();
+    let mut added = 0;
+    for add in adds {
+        added += usize::from(add.await.unwrap());
+    }
+    let accounts = store.accounts().await.unwrap();
+    let admins: Vec<_> = accounts.iter().filter(|account| account.role == "admin").collect();
+    assert_eq!((added, admins.len()), (1, 1));
+    let number = admins[0].id.as_u128();
+    assert_eq!(*admins[0], admin(number), "as it was given");
+    store.disable_account(admins[0].id).await.unwrap();
+    assert!(!store.add_first_administrator(&admin(9)).await.unwrap());
 }

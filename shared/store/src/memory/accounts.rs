@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use trialseal_record::ids::TrialId;
 use uuid::Uuid;
 
 use super::{MemoryStore, read, write};
@@ -41,6 +40,18 @@ impl Accounts for MemoryStore {
         Ok(true)
     }
 
+    async fn add_first_administrator(&self, account: &AccountRow) -> Result<bool> {
+        let people = &mut write(&self.registry).people;
+        let stands = |other: &AccountRow| {
+            other.role == "admin" || other.id == account.id || other.login == account.login
+        };
+        if people.accounts.values().any(stands) {
+            return Ok(false);
+        }
+        people.accounts.insert(account.id, account.clone());
+        Ok(true)
+    }
+
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
         Ok(self.account_where(|account| account.id == id))
     }
@@ -60,17 +71,29 @@ impl Accounts for MemoryStore {
         Ok(read(&self.registry).people.accounts.values().cloned().collect())
     }
 
-    async fn move_account(
-        &self,
-        id: Uuid,
-        role: &str,
-        organisation: &str,
-        trials: Option<&[TrialId]>,
-    ) -> Result<()> {
+    async fn move_account(&self, moved: &AccountRow) -> Result<()> {
+        if let Some(account) = write(&self.registry).people.accounts.get_mut(&moved.id) {
+            account.role.clone_from(&moved.role);
+            account.organisation.clone_from(&moved.organisation);
+            account.trials.clone_from(&moved.trials);
+            (account.issued, account.withdrawn, account.known) = (moved.issued, false, Known::Granted);
+        }
+        Ok(())
+    }
+
+    async fn confirm_account(&self, id: Uuid, issued: i64) -> Result<()> {
         if let Some(account) = write(&self.registry).people.accounts.get_mut(&id) {
-            role.clone_into(&mut account.role);
-            organisation.clone_into(&mut account.organisation);
-            account.trials = trials.map(<[_]>::to_vec);
+            account.issued = account.issued.max(issued);
+        }
+        Ok(())
+    }
+
+    async fn withdraw_account(&self, id: Uuid, issued: i64) -> Result<()> {
+        let people = &mut write(&self.registry).people;
+        people.sessions.retain(|_, session| session.account != id);
+        if let Some(account) = people.accounts.get_mut(&id) {
+            (account.issued, account.withdrawn) = (issued, true);
+            account.epoch += 1;
         }
         Ok(())
     }
@@ -115,6 +138,7 @@ impl Accounts for MemoryStore {
         people.sessions.retain(|_, session| session.account != id);
         if let Some(account) = people.accounts.get_mut(&id) {
             account.password = Some(password.to_owned());
+            account.epoch += 1;
         }
         Ok(true)
     }
