@@ -152,6 +152,9 @@ impl Service {
             ("TRIALSEAL_LOG", "warn".to_owned()),
             ("NO_COLOR", "1".to_owned()),
             ("TRIALSEAL_ORIGIN", "ledger.example.org/test".to_owned()),
+            // Tests ask with one token what many people would.
+            ("TRIALSEAL_REQUESTS_PER_SECOND_BY_IDENTITY", "0".to_owned()),
+            ("TRIALSEAL_REQUESTS_PER_SECOND_BY_ADDRESS", "0".to_owned()),
         ];
         all.extend(settings.iter().map(|(name, value)| (*name, (*value).to_owned())));
         Self::new(Arc::new(database), keys.map(Arc::new), Arc::new(dir), all)

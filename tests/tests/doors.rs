@@ -15,6 +15,7 @@ on_both_engines!(
     each_role_does_its_own,
     another_method_is_told_which_ones_there_are,
     pages_show_nobody_s_data_to_strangers,
+    whoever_asks_too_often_waits_and_nobody_else,
 );
 
 /// What everybody may ask: health, log, policy, keys and API description, and the pages. Whoever adds a route here
@@ -312,5 +313,34 @@ fn pages_show_nobody_s_data_to_strangers(engine: Engine) {
     assert!(monitor.text().contains("PAGES-1"));
     for header in ["content-security-policy", "x-content-type-options"] {
         assert_ne!(page.header(header), "", "{header}");
+    }
+}
+
+fn whoever_asks_too_often_waits_and_nobody_else(engine: Engine) {
+    let mut service = Service::prepared(engine);
+    service.set("TRIALSEAL_REQUESTS_PER_SECOND_BY_IDENTITY", "1");
+    service.set("TRIALSEAL_REQUESTS_PER_SECOND_BY_ADDRESS", "1");
+    service.start_again();
+    let too_often = |ask: &dyn Fn() -> Answer| {
+        let refused = (0..100).map(|_| ask()).find(|answer| answer.status == 429).expect("it waits in time");
+        refused.problem(429, "too-many-requests");
+        assert_eq!(refused.header("retry-after"), "1");
+    };
+    let (monitor, irb) = (service.client(Role::Monitor), service.client(Role::Irb));
+    too_often(&|| monitor.get("/v1/trials"));
+    irb.get("/v1/trials").expect(200);
+    let (nobody, wrong) = (service.anonymous(), service.client_with("ts_wrong"));
+    too_often(&|| nobody.get("/v1/policy"));
+    too_often(&|| wrong.get("/v1/policy"));
+    let forwarded = [("x-forwarded-for", "192.0.2.7")];
+    nobody.send("GET", "/v1/policy", &forwarded, SendBody::none()).unwrap().expect(200);
+    for _ in 0..20 {
+        nobody.get("/healthz").expect(200);
+        nobody.get("/log/checkpoint").expect(200);
+    }
+    let figures = service.client(Role::Admin).get("/metrics").text();
+    for by in ["identity", "address"] {
+        let line = format!("trialseal_requests_refused_total{{by=\"{by}\"}}");
+        assert!(figures.contains(&line), "{figures}");
     }
 }

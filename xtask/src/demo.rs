@@ -48,7 +48,7 @@ impl Options {
         let program = self.bin.clone().unwrap_or_else(|| programs.join("trialseal"));
         let port = if self.port == 0 { service::free_port()? } else { self.port };
         let public_trials = vec![plan::TRIAL.to_owned()];
-        Ok(Launch { program, dir, port, database_url: None, public_trials, policy: None })
+        Ok(Launch { program, dir, port, database_url: None, public_trials, policy: None, unlimited: false })
     }
 }
 

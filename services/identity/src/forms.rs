@@ -73,7 +73,7 @@ impl Identity {
     }
 
     /// The address that a request comes from: that of the peer, or the last one in front of the proxies that are believed.
-    pub(crate) fn address_of(&self, request: &HttpRequest) -> IpAddr {
+    pub fn address_of(&self, request: &HttpRequest) -> IpAddr {
         let unknown = IpAddr::from([0, 0, 0, 0]);
         let peer = request.peer_addr().map_or(unknown, |address| address.ip().to_canonical());
         if !self.parts.proxies.contains(&peer) {

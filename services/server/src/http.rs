@@ -10,7 +10,7 @@ use actix_web::{App, HttpResponse, HttpServer, get};
 use anyhow::{Context, Result};
 use serde::Serialize;
 use trialseal_access::Principal;
-use trialseal_access::http::{authenticate, holders};
+use trialseal_access::http::{authenticate, holders, limits};
 use trialseal_exporter::Exporter;
 use trialseal_identity::{Identity, StoredHolders};
 use trialseal_ingest::Ingest;
@@ -30,6 +30,8 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_actix_web::AppExt;
 use utoipa_actix_web::service_config::ServiceConfig;
+
+use crate::limits::Doorkeeper;
 
 /// Where the API is described for machines.
 const DESCRIPTION: &str = "/openapi.json";
@@ -68,6 +70,7 @@ impl Door {
 pub(crate) fn server(settings: &Settings, door: Door, services: Services) -> Result<Server> {
     let body_bytes = settings.body_bytes;
     let tokens = holders(Arc::new(StoredHolders::new(Arc::clone(&services.identity))));
+    let doorkeeper = limits(Arc::new(Doorkeeper::new(settings.requests, Arc::clone(&services.identity))));
     let state =
         Data::new(State { store: services.store.clone(), projector: Arc::clone(&services.projector) });
     let make = move || {
@@ -82,6 +85,7 @@ pub(crate) fn server(settings: &Settings, door: Door, services: Services) -> Res
             .split_for_parts();
         app.configure(|app| configure(app, body_bytes))
             .app_data(tokens.clone())
+            .app_data(doorkeeper.clone())
             .app_data(state.clone())
             .app_data(services.ingest.clone())
             .app_data(services.query.clone())

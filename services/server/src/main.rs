@@ -13,6 +13,7 @@ mod http;
 mod key_store;
 mod keys;
 mod ledger;
+mod limits;
 mod lock;
 mod policy;
 mod register;

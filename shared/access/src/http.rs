@@ -52,6 +52,15 @@ pub trait Holders: Send + Sync {
     }
 }
 
+/// How often somebody may ask; a port.
+pub trait Limits: Send + Sync {
+    /// Counts a request of `who`, or of nobody who is known here.
+    ///
+    /// # Errors
+    /// The seconds to wait, where there were too many.
+    fn admit(&self, request: &HttpRequest, who: Option<&Principal>) -> Result<(), u32>;
+}
+
 /// Why a provider's token is not taken, in words that repeat nothing of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -62,7 +71,8 @@ pub struct Refused(pub &'static str);
 #[error("tokens cannot be looked up: {0}")]
 pub struct Unavailable(pub String);
 
-/// The middleware. Needs `Data<dyn Holders>` among the app's data.
+/// The middleware. Needs `Data<dyn Holders>` among the app's data, and where there is a `Data<dyn Limits>` as well, answers 429
+/// to whoever asks too often. To know who that is costs less than most answers do.
 ///
 /// Answers 401 to a header without a valid token, also on routes that need none: whoever sends one means to be somebody.
 /// It is an answer and no error, so that the middlewares around it see it like any other.
@@ -70,7 +80,8 @@ pub async fn authenticate<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, Error> {
-    match identify(&request).await {
+    let identified = identify(&request).await;
+    match admit(&request).and(identified) {
         Ok(()) => Ok(next.call(request).await?.map_into_left_body()),
         Err(problem) => Ok(request.into_response(problem.error_response()).map_into_right_body()),
     }
@@ -102,6 +113,16 @@ async fn identify(request: &ServiceRequest) -> Result<(), Problem> {
     request.extensions_mut().insert(CallerRole(principal.role.as_str()));
     request.extensions_mut().insert(principal);
     Ok(())
+}
+
+/// Refuses whoever asks too often.
+fn admit(request: &ServiceRequest) -> Result<(), Problem> {
+    let Some(limits) = request.app_data::<Data<dyn Limits>>() else { return Ok(()) };
+    let extensions = request.extensions();
+    limits.admit(request.request(), extensions.get::<Principal>()).map_err(|seconds| {
+        Problem::new(ProblemKind::TooManyRequests, "You ask more often than this service lets anybody.")
+            .with_retry_after_seconds(seconds)
+    })
 }
 
 fn holders_of(request: &ServiceRequest) -> Result<Arc<dyn Holders>, Problem> {
@@ -214,6 +235,11 @@ fn purpose(request: &HttpRequest) -> Result<Option<Text>, Problem> {
         );
         Problem::new(ProblemKind::Malformed, detail)
     })
+}
+
+/// [`Limits`] as app data.
+pub fn limits(limits: Arc<dyn Limits>) -> Data<dyn Limits> {
+    Data::from(limits)
 }
 
 /// [`Holders`] as app data.

@@ -67,6 +67,8 @@ pub struct Settings {
     pub public_address: Option<String>,
     /// Addresses of proxies that are believed about whom they forward for.
     pub proxies: Vec<IpAddr>,
+    /// How often somebody may ask.
+    pub requests: RequestLimits,
     /// File that says which OpenID Connect provider vouches for people, and for what.
     pub oidc_file: Option<PathBuf>,
     /// Ids of the trials whose overview the front page shows to everybody.
@@ -108,6 +110,15 @@ pub struct WriterLimits {
     pub patience: Duration,
     /// Recorded events that may wait for their seal before appends are slowed down.
     pub unsealed_events: u64,
+}
+
+/// How often somebody may ask, in requests a second; 0 for no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestLimits {
+    /// One actor.
+    pub by_identity: u32,
+    /// One address of callers who are nobody.
+    pub by_address: u32,
 }
 
 /// Limits of imports.
@@ -253,6 +264,10 @@ impl Settings {
             },
             public_address: env.public_address()?,
             proxies: env.proxies()?,
+            requests: RequestLimits {
+                by_identity: env.number(names::REQUESTS_PER_SECOND_BY_IDENTITY, 0..=1_000_000)?,
+                by_address: env.number(names::REQUESTS_PER_SECOND_BY_ADDRESS, 0..=1_000_000)?,
+            },
             oidc_file: env.set(names::OIDC_FILE).map(PathBuf::from),
             public_trials: env.list(names::PUBLIC_TRIALS),
             shutdown: Duration::from_secs(env.number(names::SHUTDOWN_SECONDS, 1..=600)?),

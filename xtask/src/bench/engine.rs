@@ -94,6 +94,7 @@ impl Build {
         };
         let launch = Launch {
             policy: None,
+            unlimited: true,
             program: self.program("trialseal"),
             dir: self.folder(name)?,
             port: free_port()?,

@@ -83,6 +83,7 @@ impl Delays {
 fn measure(build: &Build, options: &Options, witnessed: bool) -> Result<Delays> {
     let mut launch = Launch {
         policy: None,
+        unlimited: true,
         program: build.program("trialseal"),
         dir: build.folder(if witnessed { "seal-witnessed" } else { "seal-alone" })?,
         port: free_port()?,

@@ -43,6 +43,8 @@ pub(crate) struct Launch {
     pub(crate) public_trials: Vec<String>,
     /// Its publication policy, if it asks for witnesses.
     pub(crate) policy: Option<PathBuf>,
+    /// Whether one caller may ask as often as they like: a benchmark asks with few tokens what many people would.
+    pub(crate) unlimited: bool,
 }
 
 impl Launch {
@@ -64,6 +66,10 @@ impl Launch {
         let mut command = self.with_options(tied(&self.program), &["serve"]);
         command.args(["--port", &self.port.to_string()]);
         command.env("TRIALSEAL_PUBLIC_TRIALS", self.public_trials.join(","));
+        if self.unlimited {
+            command.env("TRIALSEAL_REQUESTS_PER_SECOND_BY_IDENTITY", "0");
+            command.env("TRIALSEAL_REQUESTS_PER_SECOND_BY_ADDRESS", "0");
+        }
         if let Some(policy) = &self.policy {
             command.env("TRIALSEAL_POLICY_FILE", policy);
         }

@@ -140,7 +140,19 @@ pub(super) const PUBLIC_ADDRESS: Setting = (
 pub(super) const PROXIES: Setting = (
     "TRIALSEAL_PROXIES",
     "127.0.0.1,::1",
-    "IP addresses of proxies, parted by commas, whose `X-Forwarded-For` is believed about who tries to log in.",
+    "IP addresses of proxies, parted by commas, whose `X-Forwarded-For` is believed about who asks.",
+);
+pub(super) const REQUESTS_PER_SECOND_BY_IDENTITY: Setting = (
+    "TRIALSEAL_REQUESTS_PER_SECOND_BY_IDENTITY",
+    "1000",
+    "Requests that one actor may send in a second, with whichever of their tokens and sessions; more are answered with 429. 0 \
+     sets no limit.",
+);
+pub(super) const REQUESTS_PER_SECOND_BY_ADDRESS: Setting = (
+    "TRIALSEAL_REQUESTS_PER_SECOND_BY_ADDRESS",
+    "200",
+    "Requests in a second from one address of callers who show no valid token or session. The published log and the health \
+     routes are not counted. 0 sets no limit.",
 );
 pub(super) const OIDC_FILE: Setting = (
     "TRIALSEAL_OIDC_FILE",
@@ -191,6 +203,8 @@ pub const SETTINGS: &[Setting] = &[
     EXPORT_BYTES,
     PUBLIC_ADDRESS,
     PROXIES,
+    REQUESTS_PER_SECOND_BY_IDENTITY,
+    REQUESTS_PER_SECOND_BY_ADDRESS,
     OIDC_FILE,
     PUBLIC_TRIALS,
     SHUTDOWN_SECONDS,

@@ -120,6 +120,7 @@ fn a_bad_value_is_answered_with_one_sentence_that_names_it() {
         ("TRIALSEAL_SEAL_INTERVAL_MS", "1", "a whole number from 10 to 3600000"),
         ("TRIALSEAL_HEARTBEAT_SECONDS", "-1", "a whole number from 1 to 86400"),
         ("TRIALSEAL_LOG_FORMAT", "xml", "`human` or `json`"),
+        ("TRIALSEAL_REQUESTS_PER_SECOND_BY_ADDRESS", "none", "a whole number from 0 to 1000000"),
     ];
     for (name, value, expected) in cases {
         let error = with(&[(name, value)]).unwrap_err();
