@@ -284,7 +284,8 @@ fn people_log_in_and_out(engine: Engine) {
 
     // It counts for reading the API, and for nothing else; as a bearer token it is none.
     let address = service.address();
-    assert_eq!(browser.open(&format!("{address}/v1/trials/PEOPLE-1/overview")).status, 200);
+    let overview = format!("{address}/v1/trials/PEOPLE-1/overview");
+    service.wait("the overview is folded", || (browser.open(&overview).status == 200).then_some(()));
     assert_eq!(browser.submit(&format!("{address}/v1/trials/PEOPLE-1/exports"), &[]).status, 401);
     let cookie = browser.cookie(&address, "trialseal_session").unwrap();
     service.client_with(&cookie).get("/v1/trials").problem(401, "unauthenticated");
