@@ -6,10 +6,11 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use trialseal_runtime::client::Authorities;
-use trialseal_tests::{Authority, Engine, Monitor, Role, Service, Trial, on_both_engines};
+use trialseal_tests::{Answer, Authority, Engine, Monitor, Role, Service, Trial, on_both_engines};
 
 on_both_engines!(a_replaced_certificate_is_taken_up_and_half_of_one_is_not);
 
@@ -61,6 +62,11 @@ fn a_replaced_certificate_is_taken_up_and_half_of_one_is_not(engine: Engine) {
         assert!(is_answered(&beside, &first) && !beside.is_ready());
     }
 
+    let health = service.anonymous().get("/healthz");
+    assert_eq!(health.header("strict-transport-security"), "max-age=31536000");
+    let figures = || service.client(Role::Admin).get("/metrics").text();
+    service.wait("the end of the certificate is shown", || figures().contains(&end_of(&first)).then_some(()));
+
     put(&second, Some(&certificate), None);
     service.wait("half of a certificate is refused", || {
         service.log().contains("tls.certificate.refused").then_some(())
@@ -70,6 +76,31 @@ fn a_replaced_certificate_is_taken_up_and_half_of_one_is_not(engine: Engine) {
     service.wait("the new certificate is shown", || is_answered(&service, &second).then_some(()));
     assert!(!is_answered(&service, &first));
     assert!(service.log().contains("tls.certificate.replaced"), "{}", service.log());
+}
+
+/// The line of the metrics that says when an authority's certificate ends, as OpenSSL tells it.
+fn end_of(authority: &Authority) -> String {
+    let said = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    let end = said("openssl", &["x509", "-in", &authority.certificate(NAME), "-noout", "-enddate"]);
+    let seconds = said("date", &["--date", end.trim_start_matches("notAfter="), "+%s"]);
+    format!("trialseal_tls_certificate_not_after_seconds {seconds}\n")
+}
+
+#[test]
+fn browsers_are_told_to_come_by_tls_where_they_do() {
+    let mut service = Service::start(Engine::Sqlite);
+    let told = |answer: Answer| answer.header("strict-transport-security").to_owned();
+    assert_eq!(told(service.anonymous().get("/")), "");
+    service.stop();
+    service.set("TRIALSEAL_PUBLIC_ADDRESS", "https://ledger.example.org");
+    service.start_again();
+    let anonymous = service.anonymous();
+    for path in ["/", "/log/checkpoint", "/v1/trials"] {
+        assert_eq!(told(anonymous.get(path)), "max-age=31536000", "{path}");
+    }
 }
 
 /// What a caller without TLS gets, if it is HTTP.

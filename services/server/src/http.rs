@@ -17,7 +17,9 @@ use trialseal_ingest::Ingest;
 use trialseal_projector::Projector;
 use trialseal_query::{ApiDescription, PAGES, Query};
 use trialseal_runtime::clock::Clock;
-use trialseal_runtime::http::{Methods, configure, head_as_get, only_problems, security_headers};
+use trialseal_runtime::http::{
+    Methods, configure, head_as_get, only_problems, security_headers, strict_transport_security,
+};
 use trialseal_runtime::ids::Ids;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_runtime::request_log::RequestLog;
@@ -68,7 +70,7 @@ impl Door {
 
 /// The server of all roles; serving begins with [`run`].
 pub(crate) fn server(settings: &Settings, door: Door, services: Services) -> Result<Server> {
-    let body_bytes = settings.body_bytes;
+    let (body_bytes, by_tls) = (settings.body_bytes, settings.is_reached_by_tls());
     let tokens = holders(Arc::new(StoredHolders::new(Arc::clone(&services.identity))));
     let doorkeeper = limits(Arc::new(Doorkeeper::new(settings.requests, Arc::clone(&services.identity))));
     let state =
@@ -102,6 +104,7 @@ pub(crate) fn server(settings: &Settings, door: Door, services: Services) -> Res
             .wrap(from_fn(only_problems))
             .wrap(from_fn(head_as_get))
             .wrap(security_headers())
+            .wrap(strict_transport_security(by_tls))
             .wrap(RequestLog::new(Arc::clone(&services.clock), Arc::clone(&services.ids)))
     };
     let server = HttpServer::new(make).disable_signals().shutdown_timeout(settings.shutdown.as_secs());

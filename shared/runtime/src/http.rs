@@ -12,7 +12,7 @@ mod tests;
 use actix_web::body::{BoxBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::error::{Error, JsonPayloadError, PathError, PayloadError, QueryPayloadError};
-use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY};
 use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::web::{self, Data, JsonConfig, PathConfig, PayloadConfig, QueryConfig, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
@@ -72,6 +72,13 @@ pub fn query_config() -> QueryConfig {
 /// kept in caches. Pages and the published log set what they need instead.
 pub fn security_headers() -> DefaultHeaders {
     SECURITY_HEADERS.into_iter().fold(DefaultHeaders::new(), DefaultHeaders::add)
+}
+
+/// Tells browsers to come by TLS alone for a year from now on (RFC 6797), where that is how they come. Of other hosts below
+/// the name nothing is said: they may not be ours.
+pub fn strict_transport_security(by_tls: bool) -> DefaultHeaders {
+    let headers = DefaultHeaders::new();
+    if by_tls { headers.add((STRICT_TRANSPORT_SECURITY, "max-age=31536000")) } else { headers }
 }
 
 /// As [`security_headers`], for an answer that no middleware sees.

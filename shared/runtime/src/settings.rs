@@ -276,6 +276,14 @@ impl Settings {
     }
 }
 
+impl Settings {
+    /// Whether browsers come by TLS: to the service itself, or to what stands in front of it.
+    pub fn is_reached_by_tls(&self) -> bool {
+        let address = self.public_address.as_deref();
+        self.tls.is_some() || address.is_some_and(|address| address.starts_with("https://"))
+    }
+}
+
 /// The names in this process's environment that look like a setting and are none: misspelt ones, most likely.
 pub fn unknown_in_process() -> Vec<String> {
     unknown(std::env::vars_os().map(|(name, _)| name.to_string_lossy().into_owned()))

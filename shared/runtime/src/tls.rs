@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use der::Decode as _;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -17,6 +18,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use x509_cert::Certificate as X509;
 
 use crate::settings::TlsFiles;
 use crate::shutdown::Shutdown;
@@ -95,9 +97,11 @@ impl Certificate {
     /// one of the two is replaced and the other is not yet, is logged, and the former certificate stays.
     pub async fn run(&self, shutdown: Shutdown) {
         let mut refused = None;
+        self.tell_its_end();
         while shutdown.pause(LOOK).await {
             match self.look(&mut refused) {
                 Ok(true) => {
+                    self.tell_its_end();
                     tracing::info!(file = %self.files.certificate.display(), "tls.certificate.replaced");
                 }
                 Ok(false) => {}
@@ -106,6 +110,15 @@ impl Certificate {
                     tracing::error!(%error, "tls.certificate.refused");
                 }
             }
+        }
+    }
+
+    /// Shows when the certificate ends: not those between it and its authority, of which some that have ended are still sent.
+    #[expect(clippy::cast_precision_loss, reason = "seconds of a date have some 32 bits")]
+    fn tell_its_end(&self) {
+        let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(end) = current.key.cert.first().and_then(end_of) {
+            metrics::gauge!("trialseal_tls_certificate_not_after_seconds").set(end as f64);
         }
     }
 
@@ -135,6 +148,12 @@ impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).key))
     }
+}
+
+/// The second since 1970 at which a certificate ends.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let certificate = X509::from_der(certificate).ok()?;
+    Some(certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs())
 }
 
 impl Pem {

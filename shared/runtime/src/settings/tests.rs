@@ -111,6 +111,14 @@ fn where_keys_lie_has_to_be_said_beside_postgresql() {
 }
 
 #[test]
+fn browsers_come_by_tls_where_there_is_a_certificate_or_an_https_address() {
+    let reached = |pairs| with(pairs).unwrap().is_reached_by_tls();
+    assert!(!reached(&[]) && !reached(&[("TRIALSEAL_PUBLIC_ADDRESS", "http://ledger.example.org")]));
+    assert!(reached(&[("TRIALSEAL_PUBLIC_ADDRESS", "https://ledger.example.org")]));
+    assert!(reached(&[("TRIALSEAL_TLS_CERT_FILE", "c.pem"), ("TRIALSEAL_TLS_KEY_FILE", "k.pem")]));
+}
+
+#[test]
 fn a_bad_value_is_answered_with_one_sentence_that_names_it() {
     let long = "a".repeat(256);
     let cases = [
