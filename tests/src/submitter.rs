@@ -1,11 +1,13 @@
 //! A sender's system that signs what it sends: another implementation of what docs/submitting.md says.
 
-use std::time::SystemTime;
+use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use trialseal_runtime::clock::{Clock as _, SystemClock};
 
 use crate::client::{Answer, Client};
 
@@ -37,9 +39,35 @@ impl Submitter {
 
     /// Sends a command, signed.
     pub fn post(&self, client: &Client, path: &str, key: &str, body: &Value) -> Result<Answer, ureq::Error> {
+        self.send(client, path, key, body, &body.to_string())
+    }
+
+    /// Sends a file, signed by its SHA-256.
+    pub fn post_file(
+        &self,
+        client: &Client,
+        path: &str,
+        key: &str,
+        file: &str,
+    ) -> Result<Answer, ureq::Error> {
+        let mut digest = String::new();
+        Sha256::digest(file).iter().for_each(|byte| write!(digest, "{byte:02x}").unwrap());
+        let body = json!({"sha256": digest});
+        self.send(client, path, key, &body, file)
+    }
+
+    /// Sends a text with a signature over `body`.
+    fn send(
+        &self,
+        client: &Client,
+        path: &str,
+        key: &str,
+        body: &Value,
+        text: &str,
+    ) -> Result<Answer, ureq::Error> {
         let policy = client.get("/v1/policy").expect(200).text();
         let ledger = policy.split(' ').nth(1).and_then(|key| key.split('+').next()).unwrap();
-        let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let seconds = SystemClock.now().div_euclid(1_000_000);
         // Members are sorted, and everything is written without blanks: canonical for what is sent here.
         let statement = json!({"format": "trialseal/submission/v1", "ledger": ledger, "path": path, "key": key, "body": body});
         let protected = json!({"alg": "EdDSA", "iat": seconds, "kid": self.x()});
@@ -52,6 +80,6 @@ impl Submitter {
             ("Idempotency-Key", key),
             ("Submission-Signature", &signature),
         ];
-        client.send("POST", path, &headers, body.to_string())
+        client.send("POST", path, &headers, text)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use trialseal_tests::{
     Client, Engine, Rng, Role, Service, Submitter, Trial, Verifier, bodies, export, laboratory,
-    on_both_engines, other,
+    on_both_engines, other, wait_for_import,
 };
 
 on_both_engines!(what_senders_sign_nobody_can_make_up);
@@ -75,9 +75,11 @@ fn what_senders_sign_nobody_can_make_up(engine: Engine) {
     let stranger = Submitter::of(&sponsor).post(&investigator, &visits, "v1", &bodies::visit("V1")).unwrap();
     assert_eq!(stranger.problem(403, "rule-forbidden")["rule"], "submission.key-own");
     let file = laboratory(&["101-001".to_owned()], 1, &mut Rng::new(1));
-    let file = investigator.try_post_text(&trial.path("imports"), "f", &file).unwrap();
-    assert_eq!(file.problem(403, "rule-forbidden")["rule"], "submission.signature-required");
     let submitter = Submitter::of(&investigator);
+    let refused = investigator.try_post_text(&trial.path("imports"), "f", &file).unwrap();
+    assert_eq!(refused.problem(403, "rule-forbidden")["rule"], "submission.signature-required");
+    let import = submitter.post_file(&investigator, &trial.path("imports"), "f", &file).unwrap().expect(202);
+    assert_eq!(wait_for_import(&service, &investigator, import.header("location"))["state"], "done");
     let recorded =
         submitter.post(&investigator, &visits, "v1", &bodies::visit("V1")).unwrap().expect(201).json();
     assert_eq!(kinds(&recorded), ["submission.signed", "visit.occurred"]);
@@ -99,7 +101,7 @@ fn what_senders_sign_nobody_can_make_up(engine: Engine) {
         let facts = &verdict.report["facts"];
         assert_eq!(
             (&facts["submissionsSigned"], &facts["submissionsUnchecked"]),
-            (&6.into(), &0.into()),
+            (&7.into(), &0.into()),
             "{facts}"
         );
         let known = facts["submissionKeys"].as_array().unwrap();
@@ -132,7 +134,7 @@ fn what_senders_sign_nobody_can_make_up(engine: Engine) {
     let facts = &verdict.report["facts"];
     assert_eq!(
         (&facts["submissionsSigned"], &facts["submissionsUnchecked"]),
-        (&7.into(), &1.into()),
+        (&8.into(), &1.into()),
         "{facts}"
     );
 }

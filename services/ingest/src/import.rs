@@ -17,14 +17,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
+use trialseal_record::Context;
 use trialseal_record::ids::{ImportId, StreamId, TrialId};
-use trialseal_record::submission::file_refused;
+use trialseal_record::submission::{self, Signed};
 use trialseal_runtime::problem::Problem;
 use trialseal_store::StoreError;
 use trialseal_vault::{DataKey, VaultError};
 
-use crate::states::StateError;
-use crate::{Ingest, refusal};
+use crate::{Ingest, refusal, signed};
 use check::{Checked, Plan};
 use spool::SpoolFile;
 use status::Job;
@@ -138,20 +138,32 @@ impl Ingest {
         });
     }
 
-    /// Whether an import that has not begun must not begin, as its trial asks for signatures.
-    async fn requires_signature(&self, job: &Job) -> Result<bool, StateError> {
-        let begun = self.states.of(&job.trial, StreamId::import(job.import)).await?.version() > 0;
-        Ok(!begun && self.states.of_trial(&job.trial).await?.requires_signatures())
+    /// Sees that an import which has not begun may begin: signatures may be asked for since its file was received, or the key
+    /// be revoked.
+    async fn check_signature(&self, job: &Job) -> Result<(), record::Failed> {
+        let import = self.states.of(&job.trial, StreamId::import(job.import)).await;
+        if import.map_err(record::Failed::new)?.version() > 0 {
+            return Ok(());
+        }
+        let state = self.states.of_trial(&job.trial).await.map_err(record::Failed::new)?;
+        let context = self.context(&job.sender.principal(&job.trial));
+        let context = Context { signed: self.signed_by(job)?, ..context };
+        submission::check(&state, None, &context).map_err(record::Failed::new)?;
+        Ok(())
+    }
+
+    /// The signature of a file, checked once more.
+    fn signed_by(&self, job: &Job) -> Result<Option<Signed>, record::Failed> {
+        let signed = job.sender.signed.as_ref();
+        let checked = signed.map(|event| signed::check_again(event, self.events.origin())).transpose();
+        checked.map_err(|problem| record::Failed::new(&problem.detail))
     }
 
     async fn work(&self, job: &mut Job) -> Result<(), record::Failed> {
         job.status.begin();
         let spooled = self.spooled(job).await?;
         let Some(plan) = self.check(job, &spooled).await? else { return Ok(()) };
-        // Signatures may be asked for since the file was received.
-        if self.requires_signature(job).await.map_err(record::Failed::new)? {
-            return Err(record::Failed::new(file_refused()));
-        }
+        self.check_signature(job).await?;
         // Until now nothing is recorded of the file, and from here on all of it will be.
         job.status.state = ImportState::Recording;
         self.save(job).await;

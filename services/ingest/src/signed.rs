@@ -22,11 +22,11 @@ pub(crate) fn signature(headers: &HeaderMap) -> Result<Option<SubmissionSignatur
 pub(crate) fn check(
     signature: &SubmissionSignature,
     ledger: &str,
-    path: String,
+    path: &str,
     idempotency_key: &str,
     body: Value,
 ) -> Result<Signed, Problem> {
-    let signed = statement(ledger, &path, idempotency_key, &body);
+    let signed = statement(ledger, path, idempotency_key, &body);
     let key = SubmitterKey::from_x(signature.key()).map_err(|refused| malformed(&refused))?;
     let text = |text: &str| text.parse().map_err(|error| Problem::internal(&error));
     let seconds = i64::try_from(signature.signed_at()).unwrap_or(i64::MAX);
@@ -35,12 +35,20 @@ pub(crate) fn check(
         signed_at_micros: seconds.saturating_mul(1_000_000),
         verifies: signature.verify(&key, &signed).is_ok(),
         event: SubmissionSigned {
-            path: text(&path)?,
+            path: text(path)?,
             idempotency_key: text(idempotency_key)?,
             body,
             signature: text(&signature.to_string())?,
         },
     })
+}
+
+/// What a signature that is recorded comes to.
+pub(crate) fn check_again(event: &SubmissionSigned, ledger: &str) -> Result<Signed, Problem> {
+    let signature =
+        SubmissionSignature::parse(event.signature.as_str()).map_err(|refused| malformed(&refused))?;
+    let (path, key) = (event.path.as_str(), event.idempotency_key.as_str());
+    check(&signature, ledger, path, key, event.body.clone())
 }
 
 /// The problem of a signature on what nobody signs.

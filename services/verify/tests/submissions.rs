@@ -317,6 +317,17 @@ fn a_file_that_was_on_its_way_when_signatures_were_asked_for_comes_to_its_end_an
     let another = stream.replace("376", "377");
     record.event("import.started", &another, &begun);
     found(&record.check(), "submission-unsigned");
+    record.lines.pop();
+    // Another one is signed by its SHA-256, and its rows rest on that.
+    let file = signed(&site, "imports", "k-2", &json!({"sha256": "00".repeat(32)}));
+    record.submission(&another, &file).event("import.started", &another, &begun).unsigned();
+    let row = json!({"import": another.replace("import/", ""), "dataset": "LB", "row": 0, "record": {}});
+    record.event("data.imported", &of(OTHER), &row);
+    assert_eq!(codes(&record.check()), []);
+    let other_file = signed(&site, "imports", "k-3", &json!({"sha256": "11".repeat(32)}));
+    let third = stream.replace("376", "378");
+    record.submission(&third, &other_file).event("import.started", &third, &begun);
+    found(&record.check(), "submission-differs");
 }
 
 #[test]

@@ -81,7 +81,7 @@ pub struct NaturalKey {
 /// Decides on a command. The same arguments always give the same answer.
 pub fn decide(state: &State<'_>, command: &Command, context: &Context) -> Result<Decision, Refusal> {
     authority::check(state, command, context)?;
-    let signed = submission::check(state.trial, command, context)?;
+    let signed = submission::check(state.trial, Some(command), context)?;
     let mut decision = decide_on(state, command, context)?;
     if let (Some(signed), Some((stream, _))) = (signed, decision.events.first()) {
         decision.events.insert(0, (*stream, signed.clone().into()));

@@ -210,7 +210,7 @@ rules! {
         "Begin a new import."
     SUBMISSION_SIGNED "submission.signature-required" Forbidden
         "Where a trial asks for signatures, its submissions are signed; so is whatever has to do with the keys for it."
-        "Sign the command and send it with a Submission-Signature; files cannot be signed."
+        "Sign it and send it with a Submission-Signature."
     SUBMISSION_KEY_OWN "submission.key-own" Forbidden
         "Each sender signs with a key of their own that is in use in the trial."
         "Register the key first, or sign with one that is."

@@ -1,8 +1,8 @@
 //! Signed submissions, as far as their meaning goes: which command was sent to which address, and whether events say what
 //! their sender signed. Of signatures it knows nothing but that somebody has checked them.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::command::{
@@ -11,9 +11,8 @@ use crate::command::{
 };
 use crate::event::{DataRecorded, Event, SubmissionSigned};
 use crate::ids::{ParticipantId, TrialId};
-use crate::rules::{Refusal, SUBMISSION_SIGNED};
-use crate::text::Ed25519X;
-use crate::values::{DataRecord, DispositionStatus};
+use crate::text::{Ed25519X, Sha256Hex};
+use crate::values::{DataRecord, DispositionStatus, value};
 
 /// How long after it was made a signature is taken, microseconds: a day, so that a long file can be sent and checked.
 const MAX_AGE_MICROS: i64 = 86_400_000_000;
@@ -40,9 +39,66 @@ pub fn is_timely(signed: i64, recorded: i64) -> bool {
     (-MAX_AHEAD_MICROS..=MAX_AGE_MICROS).contains(&recorded.saturating_sub(signed))
 }
 
+/// What somebody signs: a command, or a file by its SHA-256.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submission {
+    /// A command.
+    Command(Box<Command>),
+    /// A file that is imported. Its rows rest on what its event says of it.
+    File(SubmittedFile),
+}
+
+value! {
+    /// What is signed of a file.
+    pub struct SubmittedFile {
+        /// The SHA-256 of the whole file, as it is sent.
+        pub sha256: Sha256Hex,
+    }
+}
+
+/// The end of the address that files are sent to.
+const FILES: &str = "imports";
+
+impl Submission {
+    /// The trial and what a request to this address is about, of which `body` was signed; `None` where it is about nothing, or where
+    /// the body is not of the shape that the address asks for.
+    pub fn read(path: &str, body: &Value) -> Option<(TrialId, Self)> {
+        let (trial, rest) = path.strip_prefix("/v1/trials/")?.split_once('/')?;
+        if rest == FILES {
+            return Some((trial.parse().ok()?, Self::File(SubmittedFile::deserialize(body).ok()?)));
+        }
+        Command::read(path, body).map(|(trial, command)| (trial, Self::Command(Box::new(command))))
+    }
+
+    /// The command, where it is one.
+    pub fn command(&self) -> Option<&Command> {
+        match self {
+            Self::Command(command) => Some(command),
+            Self::File(_) => None,
+        }
+    }
+
+    /// Whether these events say what was signed when `actor` sends it: see [`Command::is_what_was_recorded`]. Of a file it is the
+    /// event with which its import begins.
+    pub fn is_what_was_recorded(&self, actor: &str, events: &[Event]) -> bool {
+        match (self, events) {
+            (Self::Command(command), events) => command.is_what_was_recorded(actor, events),
+            (Self::File(file), [Event::ImportStarted(event)]) => event.file_sha256 == file.sha256,
+            (Self::File(_), _) => false,
+        }
+    }
+}
+
+impl SubmittedFile {
+    /// Where files of a trial are sent to.
+    pub fn path(trial: &TrialId) -> String {
+        format!("/v1/trials/{trial}/{FILES}")
+    }
+}
+
 impl Command {
-    /// Where the command is sent to; `None` for those that nobody signs: before a trial is registered it has no keys, and what is
-    /// done with files and with the keys of the ledger comes by no command of its own.
+    /// Where the command is sent to; `None` for those that nobody signs: before a trial is registered it has no keys, a file is
+    /// signed as a whole ([`SubmittedFile`]), and what is done with the keys of the ledger comes by no command of its own.
     pub fn path(&self, trial: &TrialId) -> Option<String> {
         let of_trial = |rest: &str| Some(format!("/v1/trials/{trial}/{rest}"));
         let of_participant =
@@ -208,11 +264,6 @@ impl Command {
             _ => false,
         }
     }
-}
-
-/// The refusal of a file where signatures are asked for.
-pub fn file_refused() -> Refusal {
-    SUBMISSION_SIGNED.refuse("a file has no signature")
 }
 
 /// Whether events of this type come of what a sender asks for by a command, and so can be signed. A participant whom a file made

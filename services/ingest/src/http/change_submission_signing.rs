@@ -12,8 +12,7 @@ use crate::{Ingest, Recorded};
 
 /// Asks for a signature on every command of the trial, or no longer.
 ///
-/// The request is signed itself. While signatures are asked for, whatever comes without one is refused; files cannot be
-/// signed, and so cannot be imported.
+/// The request is signed itself. While signatures are asked for, whatever comes without one is refused.
 #[utoipa::path(
     tag = "Trial",
     request_body = ChangeSubmissionSigning,

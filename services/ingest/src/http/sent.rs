@@ -115,7 +115,7 @@ impl Sent {
             Some(signature) => {
                 let path = command.path(&trial).ok_or_else(signed::not_signed)?;
                 let body = serde_json::from_slice(canonical).map_err(|error| Problem::internal(&error))?;
-                Some(signed::check(signature, ingest.events.origin(), path, key, body)?)
+                Some(signed::check(signature, ingest.events.origin(), &path, key, body)?)
             }
             None => None,
         };

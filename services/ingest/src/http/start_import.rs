@@ -8,13 +8,14 @@ use super::answers::Problems;
 use super::params::{CommandKey, TrialPath};
 use super::sent::{Head, REPLAYED, key_missing, require_json, trial_of};
 use crate::import::Upload;
-use crate::{ImportStatus, Ingest};
+use crate::{ImportStatus, Ingest, signed};
 
 /// Imports a file, CDISC Dataset-JSON 1.1.
 ///
 /// The file may be of any size; it is received first, then every row of it is checked, and only if all can be taken are
 /// they recorded, each as an event. Numbers keep the digits they have in the file. A row that does not meet a rule about
-/// consent or site is taken, since what it tells has happened, and the exception stands beside it.
+/// consent or site is taken, since what it tells has happened, and the exception stands beside it. A file is signed by its
+/// SHA-256.
 #[utoipa::path(
     tag = "Imports",
     request_body(content = serde_json::Value, content_type = "application/json", description = "Dataset-JSON 1.1"),
@@ -34,8 +35,9 @@ pub(super) async fn start_import(
 ) -> Result<HttpResponse, Problem> {
     let Head { principal, key, request_id } = Head::of(&request).await?;
     require_json(request.headers())?;
-    let upload =
-        Upload { principal, trial: trial_of(&request)?, key: key.ok_or_else(key_missing)?, request_id };
+    let (trial, key) = (trial_of(&request)?, key.ok_or_else(key_missing)?);
+    let signature = signed::signature(request.headers())?;
+    let upload = Upload { principal, trial, key, request_id, signature };
     let (status, replayed) = ingest.into_inner().receive(upload, file).await?;
     let mut answer = HttpResponse::Accepted();
     answer.insert_header((LOCATION, format!("/v1/imports/{}", status.id)));

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use actix_web::error::PayloadError;
 use actix_web::web::Bytes;
 use futures_util::Stream;
+use serde_json::json;
 use trialseal_access::{Permission, Principal};
+use trialseal_record::Context;
 use trialseal_record::ids::{ImportId, StreamId, TrialId};
-use trialseal_record::submission::file_refused;
+use trialseal_record::submission::{self, SubmittedFile};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::hash::Hash;
+use trialseal_seal::submission::SubmissionSignature;
 use uuid::Builder;
 
 use super::spool::{ReceiveError, Received, SpoolFile};
 use super::status::{ImportStatus, Job, Sender};
-use crate::{Ingest, refusal};
+use crate::{Ingest, refusal, signed};
 
 /// The name of the route, in the digest of the command.
 const ROUTE: &[u8] = b"imports";
@@ -26,6 +29,8 @@ pub(crate) struct Upload {
     pub(crate) trial: TrialId,
     pub(crate) key: String,
     pub(crate) request_id: String,
+    /// The signature that it comes with.
+    pub(crate) signature: Option<SubmissionSignature>,
 }
 
 impl Ingest {
@@ -42,9 +47,6 @@ impl Ingest {
         if state.version() == 0 {
             return Err(refusal::no_such_trial());
         }
-        if state.requires_signatures() {
-            return Err(refusal::of_rule(file_refused()));
-        }
         let command = self.command_id(principal, trial, key);
         let import = import_of(&command);
         let spooled = SpoolFile { trial: trial.clone(), id: self.random_uuid() };
@@ -55,6 +57,16 @@ impl Ingest {
         if let Some(status) = self.received_before(import, &command, &digest).await? {
             return Ok((status, true));
         }
+        let signed = match &upload.signature {
+            Some(signature) => {
+                let body = json!({ "sha256": received.sha256 });
+                let (ledger, path) = (self.events.origin(), SubmittedFile::path(trial));
+                Some(signed::check(signature, ledger, &path, key, body)?)
+            }
+            None => None,
+        };
+        let context = Context { signed, ..self.context(principal) };
+        let signed = submission::check(&state, None, &context).map_err(refusal::of_rule)?.cloned();
         let Upload { principal, trial, request_id, .. } = upload;
         let sender = Sender {
             actor: principal.actor,
@@ -64,6 +76,7 @@ impl Ingest {
             request_id,
             command: Hash::from_bytes(command),
             digest: Hash::from_bytes(digest),
+            signed,
         };
         let status = ImportStatus::received(import, trial.clone(), received.sha256);
         let file = Some(spooled.id);

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use trialseal_record::command::{CompleteImport, StartImport};
 use trialseal_record::ids::StreamId;
-use trialseal_record::{Command, Event, Sha256Hex};
+use trialseal_record::{Command, Context, Event, Sha256Hex};
 use trialseal_store::draft::{PrepareError, Stamp};
 use trialseal_store::{Append, AppendError, CommandRow, NewEvent};
 
@@ -100,12 +100,13 @@ pub(super) async fn record(
     let start = StartImport { dataset: plan.metadata, file_sha256: sha256 };
     let file = ingest.spool.open(job.import, &spooled.file, &spooled.key).map_err(Failed::new)?;
     (job.status.rows_recorded, job.status.events, job.status.exceptions) = (0, 0, Exceptions::default());
+    let context = Context { signed: ingest.signed_by(job)?, ..ingest.context(&principal) };
     let recorder = Recorder {
         ingest,
         rows: rows::read(file, plan.columns, job.import, start.dataset.name.clone()),
         start,
         stamp: stamp(&principal, &job.sender.request_id),
-        working: Working::new(ingest, job.trial.clone(), job.import, ingest.context(&principal)),
+        working: Working::new(ingest, job.trial.clone(), job.import, context),
         job,
         in_flight: VecDeque::new(),
         stage: Stage::Start,

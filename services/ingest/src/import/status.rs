@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use trialseal_access::Principal;
 use trialseal_record::Role;
-use trialseal_record::event::DataImported;
+use trialseal_record::event::{DataImported, SubmissionSigned};
 use trialseal_record::ids::{ImportId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::JobRow;
@@ -210,6 +210,9 @@ pub(super) struct Sender {
     pub(super) command: Hash,
     /// The keyed digest of its content.
     pub(super) digest: Hash,
+    /// What was signed of it, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) signed: Option<SubmissionSigned>,
 }
 
 impl Sender {

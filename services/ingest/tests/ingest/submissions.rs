@@ -164,5 +164,38 @@ async fn where_signatures_are_asked_for_nothing_comes_without_and_no_file() {
     sender.post(&world, &path, "v", &visit("V1")).await.recorded();
     let file = world.post_text(Sponsor, &at("imports"), "f", "{}").await;
     assert_eq!((file.status, file.rule()), (403, "submission.signature-required"));
-    assert!(world.spooled().is_empty());
+    world.nothing_is_spooled().await;
+}
+
+#[actix_web::test]
+async fn a_file_is_signed_as_a_whole() {
+    let world = World::new().await;
+    world.trial().await;
+    let sender = Sender::new(Sponsor);
+    sender.post(&world, &at("submission-keys"), "key", &sender.registration()).await.recorded();
+    let required = json!({"required": true, "reason": "All sites have keys"});
+    sender.post(&world, &at("submission-signing"), "on", &required).await.recorded();
+    let file = crate::imports::file(&crate::imports::rows(3));
+    let other = json!({"sha256": HASH});
+    let post = async |key: &str, body: &Value| {
+        let signature = sender.sign(&at("imports"), key, body, NOW_SECONDS);
+        let (method, who, key) = (Method::POST, Some(principal(Sponsor)), Some(key));
+        let (content_type, signature, body) =
+            ("application/json", Some(&*signature), file.clone().into_bytes());
+        world.send(Request { method, path: &at("imports"), who, key, content_type, signature, body }).await
+    };
+    let refused = post("f", &other).await;
+    assert_eq!((refused.status, refused.rule()), (403, "submission.signature-valid"));
+    let own = json!({"sha256": trialseal_seal::hash::sha256(file.as_bytes())});
+    let taken = post("f", &own).await;
+    assert_eq!(taken.status, 202, "{taken:?}");
+    let status = world.ended(&taken.location.unwrap()).await;
+    assert_eq!(status["state"], "done", "{status}");
+    let events = world.events().await;
+    let signed =
+        events.iter().position(|(_, event)| matches!(event, Event::SubmissionSigned(it) if it.body == own));
+    let (signed, begun) = (&events[signed.unwrap()], &events[signed.unwrap() + 1]);
+    assert!(matches!(begun.1, Event::ImportStarted(_)));
+    assert_eq!(begun.0.checked_header().unwrap().causationid, Some(signed.0.checked_header().unwrap().id));
+    assert!(post("f", &own).await.replayed);
 }

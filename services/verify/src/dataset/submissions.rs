@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use trialseal_record::command::MAX_RECORDS_PER_COMMAND;
 use trialseal_record::event::{Event, SubmissionSigned, UnreadableEvent};
-use trialseal_record::submission::{self, Signed};
+use trialseal_record::submission::{self, Signed, Submission};
 use trialseal_record::{Actor, Command, Context, ImportId, Role, StreamId, StreamKind, TrialState};
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::{Hash, sha256};
@@ -198,8 +198,8 @@ impl Submissions {
         }
         let shown = follow.iter().map(|(header, event)| Some((header, event.as_ref()?)));
         let followed: Vec<_> = shown.collect::<Option<_>>()?;
-        let checked = self.check_signature(header, event).and_then(|(command, key)| {
-            check_events(header, &command, &followed)?;
+        let checked = self.check_signature(header, event).and_then(|(submitted, key)| {
+            check_events(header, &submitted, &followed)?;
             Ok(key)
         });
         match checked {
@@ -212,11 +212,11 @@ impl Submissions {
         &mut self,
         header: &Header,
         event: &SubmissionSigned,
-    ) -> Result<(Command, String), Broken> {
+    ) -> Result<(Submission, String), Broken> {
         let path = event.path.as_str();
-        let command = Command::read(path, &event.body);
-        let (trial, command) =
-            command.ok_or_else(|| differs("what was sent is no command of this software"))?;
+        let submitted = Submission::read(path, &event.body);
+        let (trial, submitted) =
+            submitted.ok_or_else(|| differs("what was sent is no command of this software"))?;
         if trial.as_str() != header.trial {
             return Err(differs("it was sent to another trial"));
         }
@@ -241,13 +241,13 @@ impl Submissions {
             signed: Some(signed),
             new_id: uuid::Uuid::nil(),
         };
-        submission::check(&self.state, &command, &context)
+        submission::check(&self.state, submitted.command(), &context)
             .map_err(|refusal| Broken(refusal.rule.replace('.', "-"), refusal.message))?;
         let use_of_key = [header.actor.as_bytes(), b"\n", event.idempotency_key.as_str().as_bytes()].concat();
         if !self.used.insert(sha256(&use_of_key)) {
             return Err(Broken("submission-twice".into(), "the same submission was recorded before".into()));
         }
-        Ok((command, signature.key().to_owned()))
+        Ok((submitted, signature.key().to_owned()))
     }
 
     /// Takes in what an event says about keys. It was signed with the key `by`.
@@ -323,17 +323,22 @@ impl Key {
 }
 
 /// Whether these events say what was signed, by whom, and of whom.
-fn check_events(signed: &Header, command: &Command, followed: &[(&Header, &Event)]) -> Result<(), Broken> {
+fn check_events(
+    signed: &Header,
+    submitted: &Submission,
+    followed: &[(&Header, &Event)],
+) -> Result<(), Broken> {
     let events: Vec<_> = followed.iter().map(|(_, event)| (*event).clone()).collect();
-    if !command.is_what_was_recorded(&signed.actor, &events) {
+    if !submitted.is_what_was_recorded(&signed.actor, &events) {
         return Err(differs("its events do not say what was signed"));
     }
     let by_same = |header: &Header| header.actor == signed.actor && header.actorrole == signed.actorrole;
     if !followed.iter().all(|(header, _)| by_same(header)) {
         return Err(differs("its events are by somebody else than who signed"));
     }
-    let stream = stream_of(signed, command);
-    let is_there = |(header, event): &(&Header, &Event)| match (event, command.participant()) {
+    let stream = stream_of(signed, submitted);
+    let participant = submitted.command().and_then(Command::participant);
+    let is_there = |(header, event): &(&Header, &Event)| match (event, participant) {
         (Event::ParticipantClosed(_), Some(id)) => header.subject == StreamId::participant(id).to_string(),
         _ => Some(&header.subject) == stream.as_ref(),
     };
@@ -343,12 +348,13 @@ fn check_events(signed: &Header, command: &Command, followed: &[(&Header, &Event
     Ok(())
 }
 
-/// The stream that the command writes to: a new one, whose first event is the submission's, where it makes something.
-fn stream_of(signed: &Header, command: &Command) -> Option<String> {
+/// The stream that it writes to: a new one, whose first event is the submission's, where it makes something.
+fn stream_of(signed: &Header, submitted: &Submission) -> Option<String> {
     let new = |kind: StreamKind| {
         let stream: StreamId = signed.subject.parse().ok()?;
         (stream.kind() == kind && signed.streamseq == 0).then_some(stream)
     };
+    let Some(command) = submitted.command() else { return Some(new(StreamKind::Import)?.to_string()) };
     let stream = match (command, command.participant()) {
         (Command::ScreenParticipant(_), _) => new(StreamKind::Participant)?,
         (Command::ActivateSite(_), _) => new(StreamKind::Site)?,

@@ -64,7 +64,8 @@ const fn roles(command: &Command) -> &'static [Role] {
         | Command::SubmitProtocolVersion(_)
         | Command::ActivateSite(_)
         | Command::PublishConsentVersion(_)
-        | Command::SubmitResults(_) => &[Role::Sponsor],
+        | Command::SubmitResults(_)
+        | Command::ChangeSubmissionSigning(_) => &[Role::Sponsor],
         // A sponsor can have data kept, and has no say in whether they are erased.
         Command::PlaceLegalHold(_) => &[Role::Sponsor, Role::Irb],
         Command::RecordIrbDecision(_) | Command::ApproveErasure(..) | Command::ReleaseLegalHold(_) => {
@@ -88,7 +89,6 @@ const fn roles(command: &Command) -> &'static [Role] {
         Command::RegisterSubmissionKey(_) | Command::RevokeSubmissionKey(_) => {
             &[Role::Sponsor, Role::Investigator, Role::SiteStaff, Role::Irb]
         }
-        Command::ChangeSubmissionSigning(_) => &[Role::Sponsor],
         Command::RegisterKey(_) | Command::RevokeKey(_) => &[Role::Admin, Role::System],
     }
 }

@@ -14,17 +14,17 @@ use crate::state::{State, TrialState};
 use crate::submission::is_timely;
 use crate::text::{Ed25519X, Text};
 
-/// The event of the signature that the command came with, if it came with one; refuses one that does not count, and a
-/// command that should have one. A verifier asks the same of the record.
+/// The event of the signature that a command came with, or a file where there is no command; none if it came without one. Refuses
+/// a signature that does not count, and what should have one. A verifier asks the same of the record.
 pub fn check<'a>(
     trial: &TrialState,
-    command: &Command,
+    command: Option<&Command>,
     context: &'a Context,
 ) -> Result<Option<&'a SubmissionSigned>, Refusal> {
     let Some(signed) = &context.signed else {
-        let unsigned = !command.is_always_signed()
-            && !(command.is_signed_where_required() && trial.requires_signatures());
-        SUBMISSION_SIGNED.require(unsigned, "the command has no signature")?;
+        let has_to_be = command.is_some_and(Command::is_always_signed)
+            || command.is_none_or(Command::is_signed_where_required) && trial.requires_signatures();
+        SUBMISSION_SIGNED.require(!has_to_be, "it has no signature")?;
         return Ok(None);
     };
     let own = trial.submission_key(&signed.key).is_some_and(|holder| holder == context.actor.id);
@@ -38,8 +38,13 @@ pub fn check<'a>(
 }
 
 /// Whether the command registers the very key it is signed with, and its sender has no other.
-fn is_first_of_its_holder(trial: &TrialState, command: &Command, context: &Context, key: &Ed25519X) -> bool {
-    matches!(command, Command::RegisterSubmissionKey(body) if body.key.x == *key)
+fn is_first_of_its_holder(
+    trial: &TrialState,
+    command: Option<&Command>,
+    context: &Context,
+    key: &Ed25519X,
+) -> bool {
+    matches!(command, Some(Command::RegisterSubmissionKey(body)) if body.key.x == *key)
         && !trial.has_submission_key(&context.actor.id)
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use trialseal_record::Role::{Investigator, Irb, Sponsor};
 use trialseal_record::event::Event;
-use trialseal_record::submission::is_submitted;
+use trialseal_record::submission::{Submission, SubmittedFile, is_submitted};
 use trialseal_record::{Command, Role, StreamId};
 
 use crate::history::*;
@@ -149,6 +149,26 @@ fn a_command_is_read_from_its_address_and_body_and_in_no_other_way() {
             assert_eq!(Command::read(&path, &body), None, "{path}");
         }
     }
+}
+
+#[test]
+fn a_file_is_signed_by_its_hash() {
+    let path = "/v1/trials/DEMO-1/imports";
+    let (trial, file) = Submission::read(path, &json!({"sha256": SHA256})).unwrap();
+    assert_eq!((SubmittedFile::path(&trial).as_str(), file.command()), (path, None));
+    let begun = event("import.started", dataset());
+    assert!(file.is_what_was_recorded("actor-1", std::slice::from_ref(&begun)));
+    assert!(!file.is_what_was_recorded("actor-1", &[]));
+    assert!(!file.is_what_was_recorded("actor-1", &[begun.clone(), begun.clone()]));
+    let (_, other) = Submission::read(path, &json!({"sha256": "0".repeat(64)})).unwrap();
+    assert!(!other.is_what_was_recorded("actor-1", &[begun]));
+    for body in [json!({}), json!({"sha256": "x"}), json!({"sha256": SHA256, "more": 1})] {
+        assert_eq!(Submission::read(path, &body), None);
+    }
+    let start = Command::StartImport(IMPORT, crate::scenario::body(dataset()));
+    let decided = given(signing_required()).by(Sponsor).signed(signed(X)).when(&start);
+    let stream = StreamId::import(IMPORT);
+    decided.then([(stream, signature()), (stream, event("import.started", dataset()))]);
 }
 
 /// Members that the record adds, which a sender says nothing of.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use trialseal_record::command::ImportSubject;
 use trialseal_record::ids::{ImportId, ParticipantId, Scope, SiteId, StreamId, TrialId};
 use trialseal_record::text::Name;
-use trialseal_record::{Command, Context, Event, NaturalKeyKind, State, TrialState, decide};
+use trialseal_record::{Command, Context, Event, NaturalKeyKind, Signed, State, TrialState, decide};
 use trialseal_store::body::BodyError;
 use trialseal_store::{Expected, NaturalKey, StoreError};
 use trialseal_vault::{DataKey, VaultError};
@@ -57,6 +57,8 @@ pub(super) struct Working<'a> {
     trial: TrialId,
     import: ImportId,
     context: Context,
+    /// The file's signature, where it has one.
+    signed: Option<Signed>,
     streams: HashMap<StreamId, Known>,
     /// Participants and sites by their numbers, with the step that used them last.
     numbers: HashMap<(NaturalKeyKind, Name), (StreamId, u64)>,
@@ -64,7 +66,8 @@ pub(super) struct Working<'a> {
 
 impl<'a> Working<'a> {
     pub(super) fn new(ingest: &'a Ingest, trial: TrialId, import: ImportId, context: Context) -> Self {
-        Self { ingest, trial, import, context, streams: HashMap::new(), numbers: HashMap::new() }
+        let signed = context.signed.clone();
+        Self { ingest, trial, import, context, signed, streams: HashMap::new(), numbers: HashMap::new() }
     }
 
     /// Forgets everything, since it is not, or not surely, what is recorded.
@@ -90,6 +93,9 @@ impl<'a> Working<'a> {
         let mut decided = Decided::default();
         self.context.now_micros = self.ingest.clock.now();
         for command in commands {
+            // A file is signed as a whole: its rows rest on how it begins.
+            let begins = matches!(command, Command::StartImport(..));
+            self.context.signed = if begins { self.signed.clone() } else { None };
             if let Command::ImportRow(_, row) = command
                 && let Some(subject) = &mut row.subject
             {
