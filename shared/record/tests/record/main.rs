@@ -1,6 +1,8 @@
 //! What the record decides and what it remembers, as given / when / then.
 
 #[cfg(test)]
+mod authority;
+#[cfg(test)]
 mod decisions;
 #[cfg(test)]
 mod delegation;

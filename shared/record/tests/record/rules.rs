@@ -52,6 +52,33 @@ fn trial_cases() -> Vec<Case> {
     ]
 }
 
+/// Each day that somebody tells of, where it has not come yet, and those that have to come one after the other.
+fn time_cases() -> Vec<Case> {
+    let future = "time.not-future";
+    let order = "time.order";
+    let failed = |on: &str| screen(but(screening(), json!({"screenFailed": {"on": on}})));
+    let outcome =
+        json!({"measure": "Weight", "value": "3.5", "timeFrame": "24 weeks", "analysisPopulation": "ITT"});
+    let analysed = json!({"outcomes": [outcome], "analysedOn": "2026-04"});
+    let withdrawn = |on: &str| withdraw(json!({"scope": ["samples"], "withdrawnOn": on}));
+    let collected = but(vital_signs(), json!({"collectedOn": "2026-03-03"}));
+    let event = |changes: Value| report(but(adverse_event(), changes));
+    vec![
+        case(future, approved(), Sponsor, activate(but(site(), json!({"activatedOn": "2026-03-03"})))),
+        case(future, completed(), Sponsor, submit_results(analysed)),
+        case(future, activated(), Investigator, failed("2026-03-03")),
+        case(order, activated(), Investigator, failed("2026-01-11")),
+        case(future, screened(), Investigator, sign(but(consent(), json!({"signedOn": "2026-03-03"})))),
+        case(future, consented(), Investigator, enrol("2026-03-03")),
+        case(future, enrolled(), Investigator, withdrawn("2026-03-03")),
+        case(order, enrolled(), Investigator, withdrawn("2026-01-14")),
+        case(future, enrolled(), Investigator, record(&[collected])),
+        case(future, enrolled(), Investigator, event(json!({"startedOn": "2026-04"}))),
+        case(future, enrolled(), Investigator, event(json!({"endedOn": "2026-04"}))),
+        case(future, enrolled(), Investigator, dispose("completed", "2026-03-03")),
+    ]
+}
+
 fn approval_cases() -> Vec<Case> {
     let about = |changes: Value| decide_as_irb(but(approval(), changes));
     let nothing = about(json!({"protocolVersion": null, "consentVersions": null}));
@@ -176,11 +203,13 @@ fn data_cases() -> Vec<Case> {
 
 fn import_and_ledger_cases() -> Vec<Case> {
     let row = body(json!({"dataset": "LB", "row": 0, "record": {}}));
+    let end = body(json!({"rows": 0, "exceptions": 0}));
     let key = json!({"keyId": "1a2b3c4d", "purpose": "log", "verifierKey": "a+1a2b3c4d+AAAA"});
     let registered = vec![(StreamId::ledger(), event("key.registered", key.clone()))];
     let revocation = body(json!({"keyId": "ffffffff", "reason": "Yearly change of keys"}));
     vec![
         case("import.open", submitted(), Sponsor, Command::ImportRow(IMPORT, row)),
+        case("import.open", submitted(), Sponsor, Command::CompleteImport(IMPORT, end)),
         case("key.id-unused", registered.clone(), System, Command::RegisterKey(body(key))),
         case("key.active", registered, System, Command::RevokeKey(revocation)),
     ]
@@ -285,6 +314,7 @@ fn each_rule_refuses_what_it_stands_against() {
         [NaturalKeyKind::SubjectNumber, NaturalKeyKind::SiteNumber].map(|kind| kind.taken().rule).into();
     let cases = [
         trial_cases(),
+        time_cases(),
         approval_cases(),
         consent_cases(),
         participant_cases(),

@@ -74,25 +74,31 @@ impl Given {
     }
 
     pub(crate) fn by(self, role: Role) -> When {
-        When { given: self, role, signed: None }
+        When { given: self, id: "actor-1", role, signed: None }
     }
 }
 
 pub(crate) struct When {
     given: Given,
+    id: &'static str,
     role: Role,
     signed: Option<Signed>,
 }
 
 impl When {
+    /// Under another id than that of all scenarios.
+    pub(crate) fn called(self, id: &'static str) -> Self {
+        Self { id, ..self }
+    }
+
     /// With this signature on the command.
     pub(crate) fn signed(self, signed: impl Into<Option<Signed>>) -> Self {
         Self { signed: signed.into(), ..self }
     }
 
     pub(crate) fn when(self, command: &Command) -> Outcome {
-        let Self { given, role, signed } = self;
-        let actor = Actor { id: "actor-1".into(), role, organisation: "Example".into() };
+        let Self { given, id, role, signed } = self;
+        let actor = Actor { id: id.into(), role, organisation: "Example".into() };
         let context = Context { now_micros: NOW_MICROS, actor, signed, new_id: NEW_ID };
         let state = State {
             trial: &given.trial,
@@ -111,10 +117,7 @@ impl When {
             let is_own = |event: &Event| !matches!(event, Event::SubmissionSigned(_));
             let events = decision.events.iter().map(|(_, event)| event.clone()).filter(is_own);
             let events: Vec<_> = events.collect();
-            assert!(
-                command.is_what_was_recorded("actor-1", &events),
-                "{command:?} is not what {events:?} say"
-            );
+            assert!(command.is_what_was_recorded(id, &events), "{command:?} is not what {events:?} say");
         }
         Outcome { answer, given }
     }
@@ -148,6 +151,11 @@ impl Outcome {
     #[track_caller]
     pub(crate) fn accepted(self) {
         self.answer.expect("the command is refused");
+    }
+
+    /// What stands against it, if anything does.
+    pub(crate) fn refusal(self) -> Option<Refusal> {
+        self.answer.err()
     }
 
     /// The rule stands against it.

@@ -64,7 +64,7 @@ fn once_signatures_are_no_longer_asked_for_commands_come_without() {
 }
 
 /// Every command that can be signed, as JSON, with a history in which it is taken.
-fn commands() -> Vec<(&'static str, Value, Role, History)> {
+pub(crate) fn commands() -> Vec<(&'static str, Value, Role, History)> {
     let failed = json!({"on": "2026-01-13", "reason": "Declined"});
     let results = json!({
         "outcomes": [{"measure": "Weight", "value": "3.5", "timeFrame": "24 weeks", "analysisPopulation": "ITT"}],
@@ -107,7 +107,7 @@ fn commands() -> Vec<(&'static str, Value, Role, History)> {
     ]
 }
 
-fn path(route: &str) -> String {
+pub(crate) fn path(route: &str) -> String {
     let of_participant = [
         "consents",
         "consent-withdrawals",

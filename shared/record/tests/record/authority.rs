@@ -1,0 +1,93 @@
+//! Who may do what: every command in every role, and of a trial that there is.
+
+use serde_json::{Value, json};
+use trialseal_record::{Command, Role};
+
+use crate::history::*;
+use crate::scenario::{History, body, given};
+use crate::submissions::commands;
+
+use Role::{Admin, Investigator, Irb, SiteStaff, Sponsor, System};
+
+/// What is not sent by one request to a trial.
+fn others() -> Vec<Command> {
+    let row = json!({"dataset": "LB", "row": 0, "record": {}});
+    let key = json!({"keyId": "1a2b3c4d", "purpose": "log", "verifierKey": "a+1a2b3c4d+AAAA"});
+    vec![
+        register(registration()),
+        Command::StartImport(IMPORT, body(dataset())),
+        Command::ImportRow(IMPORT, body(row)),
+        Command::CompleteImport(IMPORT, body(json!({"rows": 1, "exceptions": 0}))),
+        Command::RegisterKey(body(key)),
+        Command::RevokeKey(body(json!({"keyId": "1a2b3c4d", "reason": "Yearly change of keys"}))),
+    ]
+}
+
+fn every_command() -> Vec<Command> {
+    let read = |(route, body, _, _): (&str, Value, Role, History)| {
+        Command::read(&crate::submissions::path(route), &body).unwrap().1
+    };
+    commands().into_iter().map(read).chain(others()).collect()
+}
+
+/// Written out a second time, command by command, so that a slip in the table does not pass unseen.
+fn roles(command: &str) -> &'static [Role] {
+    match command {
+        "register-trial"
+        | "submit-protocol-version"
+        | "activate-site"
+        | "publish-consent-version"
+        | "submit-results"
+        | "change-submission-signing" => &[Sponsor],
+        "place-legal-hold" => &[Sponsor, Irb],
+        "record-irb-decision" | "approve-erasure" | "release-legal-hold" => &[Irb],
+        "screen-participant"
+        | "sign-consent"
+        | "withdraw-consent"
+        | "enrol-participant"
+        | "record-visit"
+        | "record-data"
+        | "correct-data"
+        | "report-adverse-event"
+        | "record-disposition" => &[Investigator, SiteStaff],
+        "request-erasure" | "grant-delegation" | "end-delegation" => &[Investigator],
+        "start-import" | "import-row" | "complete-import" => &[Sponsor, Investigator],
+        "register-submission-key" | "revoke-submission-key" => &[Sponsor, Investigator, SiteStaff, Irb],
+        "register-key" | "revoke-key" => &[Admin, System],
+        other => panic!("who may {other}?"),
+    }
+}
+
+#[test]
+fn each_command_is_for_its_roles_and_no_other() {
+    for command in every_command() {
+        for role in Role::ALL {
+            let refusal = given([]).by(role).when(&command).refusal();
+            let by_role = ["authority.role", "correction.investigator-data"];
+            let let_in = refusal.is_none_or(|refusal| !by_role.contains(&refusal.rule));
+            assert_eq!(let_in, roles(command.name()).contains(&role), "{} {role}", command.name());
+        }
+    }
+}
+
+#[test]
+fn nothing_is_recorded_of_a_trial_that_is_not_registered() {
+    // A key in use, so that no signature stands against it.
+    let history = || vec![(trial(), key_registered("actor-1", X))];
+    let of_trials =
+        |command: &Command| !["register-trial", "register-key", "revoke-key"].contains(&command.name());
+    for command in every_command().iter().filter(|command| of_trials(command)) {
+        let role = roles(command.name())[0];
+        given(history()).by(role).signed(signed(X)).when(command).refused("trial.registered");
+    }
+}
+
+/// Whoever is let in has an id; should that ever fail, nothing is recorded of nobody.
+#[test]
+fn whoever_asks_for_what_names_them_has_an_id() {
+    let nobody = |history, role| given(history).by(role).called("");
+    nobody(enrolled(), Investigator).when(&request_erasure(erasure_body())).refused("erasure.two-people");
+    nobody(requested(), Irb).when(&approve_erasure()).refused("erasure.two-people");
+    let first = nobody(enrolled(), Investigator).signed(signed(X));
+    first.when(&register_submission_key(X)).refused("submission.key-own");
+}
