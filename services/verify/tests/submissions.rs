@@ -267,7 +267,7 @@ fn where_signatures_are_asked_for_none_can_be_left_out() {
     record.unsigned().event(
         "record.read",
         "access/019b76da-a800-7344-bd2c-6d0e4ff7a375",
-        &json!({"reading": "x"}),
+        &json!({"reading": "events", "extent": "participant"}),
     );
     assert_eq!(codes(&record.check()), []);
     record.unsigned().event("visit.occurred", &of(PARTICIPANT), &visit());
