@@ -1,9 +1,11 @@
-//! The project's own chores: `cargo xtask tidy` holds the repository to its rules, `cargo xtask demo` runs a service on a
-//! generated trial, `cargo xtask bench NAME` measures. No part of the product: nothing depends on it, and it knows the
-//! services only as anybody does, by their HTTP API, their files and their command lines.
+//! The project's own chores: `cargo xtask tidy` holds the repository to its rules, `cargo xtask audit` holds the tests to
+//! those of the record, `cargo xtask demo` runs a service on a generated trial, `cargo xtask bench NAME` measures. No part
+//! of the product: nothing depends on it, and it knows the services only as anybody does, by their HTTP API, their files
+//! and their command lines.
 //!
 //! To add a chore: a module here, a variant in [`Chore`], and the rule, step or figure in a file of its own.
 
+mod audit;
 mod bench;
 mod dataset_json;
 mod demo;
@@ -31,6 +33,8 @@ enum Chore {
     Tidy,
     /// Start a service, record a generated trial through its API, verify what comes out, and go on serving
     Demo(demo::Options),
+    /// Switch off each rule of the record in turn, in a copy, and see that its tests notice; takes minutes
+    Audit(audit::Options),
     /// Measure something, and print one JSON object as the last line
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().chore {
         Chore::Tidy => tidy::run(repository()),
         Chore::Demo(options) => demo::run(&options),
+        Chore::Audit(options) => audit::run(repository(), &options),
         Chore::Bench(bench) => bench::run(&bench),
     };
     match result {

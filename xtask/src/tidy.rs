@@ -36,7 +36,6 @@ const RULES: &[Rule] = &[
 /// The repository as the rules see it.
 struct Tree {
     root: PathBuf,
-    /// The files under version control, or about to be: paths from the root.
     files: BTreeSet<PathBuf>,
     /// Our own packages.
     packages: Vec<Package>,
@@ -46,15 +45,9 @@ struct Tree {
 
 impl Tree {
     fn open(root: &Path) -> Result<Self> {
-        let listed = output(
-            Command::new("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]),
-            root,
-        )?;
-        // A file that was removed but not yet committed is listed, too.
-        let files = listed.split('\0').map(PathBuf::from).filter(|file| root.join(file).is_file()).collect();
         Ok(Self {
             root: root.to_path_buf(),
-            files,
+            files: files(root)?,
             packages: metadata::packages(root)?,
             verifier_crates: [crates::verifier_crates(root, "")?, crates::verifier_crates(root, "http")?],
         })
@@ -85,6 +78,16 @@ pub(crate) fn run(root: &Path) -> Result<ExitCode> {
         is_tidy &= breaches.is_empty();
     }
     Ok(if is_tidy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The files under version control, or about to be: paths from the root.
+pub(crate) fn files(root: &Path) -> Result<BTreeSet<PathBuf>> {
+    let listed = output(
+        Command::new("git").args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]),
+        root,
+    )?;
+    // A file that was removed but not yet committed is listed, too.
+    Ok(listed.split('\0').map(PathBuf::from).filter(|file| root.join(file).is_file()).collect())
 }
 
 fn extension_is(file: &Path, extensions: &[&str]) -> bool {

@@ -1,7 +1,7 @@
 //! The rules that can stand against a command, and the refusal that names one.
 //!
-//! To add a rule: a line in the table, a place in `decide/` that refuses by it, a case in `tests/rules.rs`; that test
-//! fails for a rule no case produces.
+//! To add a rule: a line in the table, a place in `decide/` that refuses by it, a case in `tests/record/rules.rs`;
+//! that test fails for a rule no case produces, and `cargo xtask audit` names the places that no test would miss.
 
 use std::fmt;
 
