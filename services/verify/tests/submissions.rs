@@ -343,6 +343,19 @@ fn what_cannot_be_read_is_never_taken_for_what_is_not_shown() {
     let report = newer.check();
     assert_eq!(codes(&report)[0].1, "submission-unknown");
     assert_eq!(report.verdict(), Verdict::CannotTell);
+    // Where signatures are asked for, of a type that newer software may take in; but not of what nobody submits.
+    let required = json!({"required": true, "reason": "All sites have keys"});
+    let mut newer = Record::with_key(&site);
+    newer.submission(&trial(), &signed(&site, "submission-signing", "k-1", &required));
+    newer.event("submission-signing.changed", &trial(), &required).unsigned();
+    newer.event(
+        "record.read",
+        "access/019b76da-a800-7344-bd2c-6d0e4ff7a375",
+        &json!({"of": "newer software"}),
+    );
+    assert_eq!(codes(&newer.check()), []);
+    newer.event("form.locked", &of(PARTICIPANT), &json!({"form": "VS"}));
+    assert_eq!(codes(&newer.check())[0].1, "submission-unknown");
 }
 
 #[test]

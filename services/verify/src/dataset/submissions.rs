@@ -104,7 +104,9 @@ impl Submissions {
         if !caused {
             self.close(report);
         }
-        let has_to_be_read = caused || kind.starts_with("submission") || self.state.requires_signatures();
+        let has_to_be_read = caused
+            || kind.starts_with("submission")
+            || self.state.requires_signatures() && can_be_submitted(&kind);
         let is_of_files =
             ["participant.screened", "import.started", "import.completed"].contains(&kind.as_str());
         if !has_to_be_read && !is_of_files {
@@ -363,6 +365,12 @@ fn stream_of(signed: &Header, submitted: &Submission) -> Option<String> {
         (_, None) => StreamId::trial(&signed.trial.parse().ok()?),
     };
     Some(stream.to_string())
+}
+
+/// Whether events of this type can come of what a sender sends, as one of newer software may.
+fn can_be_submitted(kind: &str) -> bool {
+    let is_known = Event::KINDS.iter().any(|(known, _)| *known == kind);
+    submission::is_submitted(kind) || kind == "data.imported" || !is_known
 }
 
 /// Whether it made a participant known whom a file names.
