@@ -378,6 +378,27 @@ fn what_a_submission_makes_is_new_and_what_it_is_about_is_its_own() {
     found(&record.check(), "submission-differs");
 }
 
+#[test]
+fn the_approval_of_an_erasure_is_checked_though_the_participants_end_is_erased() {
+    let site = key(1);
+    let reason = json!({"reason": "No duty to keep the data is left"});
+    let approved = json!({"requester": "site-2", "approver": "site-1", "reason": reason["reason"]});
+    let stream = format!("erasure/{PARTICIPANT}");
+    let approval = |path: &str| {
+        let mut record = Record::with_key(&site);
+        record.submission(&stream, &signed(&site, path, "k-1", &reason));
+        record.event("erasure.approved", &stream, &approved);
+        record.event("participant.closed", &of(PARTICIPANT), &json!({"cause": "erasure"}));
+        let last = record.lines.last_mut().unwrap();
+        *last = json!({"header": last["header"], "withheld": "erased"});
+        record
+    };
+    let report = approval(&format!("participants/{PARTICIPANT}/erasure-approvals")).check();
+    assert_eq!((codes(&report), fact(&report, "submissionsSigned")), (vec![], 2.into()));
+    let report = approval(&format!("participants/{OTHER}/erasure-approvals")).check();
+    found(&report, "submission-differs");
+}
+
 fn but(data: &Value, member: &str, value: &str) -> Value {
     let mut data = data.clone();
     data[member] = value.into();

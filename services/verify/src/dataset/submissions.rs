@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use serde::Deserialize;
 use serde_json::Value;
 use trialseal_record::command::MAX_RECORDS_PER_COMMAND;
-use trialseal_record::event::{Event, SubmissionSigned, UnreadableEvent};
+use trialseal_record::event::{Event, ParticipantClosed, SubmissionSigned, UnreadableEvent};
 use trialseal_record::submission::{self, Signed, Submission};
+use trialseal_record::values::ClosingCause;
 use trialseal_record::{Actor, Command, Context, ImportId, Role, StreamId, StreamKind, TrialState};
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::{Hash, sha256};
@@ -131,6 +132,10 @@ impl Submissions {
             }
         };
         match (&mut self.open, event) {
+            // Its data went with the participant's key, and its type tells all that they said.
+            (Some(open), None) if kind == "participant.closed" => {
+                open.follow(header, Some(ParticipantClosed { cause: ClosingCause::Erasure }.into()));
+            }
             (Some(open), event) => open.follow(header, event),
             (None, Some(Event::SubmissionSigned(event))) => self.begin(header, Some(event)),
             (None, None) if kind == "submission.signed" => self.begin(header, None),
