@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use trialseal_seal::authenticator::Authenticator;
 use trialseal_seal::canonical::to_vec;
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::dataset::ExportSigner;
@@ -19,6 +20,8 @@ use trialseal_seal::seal::Seal;
 use trialseal_seal::tiles::{encode_bundle, entries_path, note_path, tile_path};
 use trialseal_seal::tree::Frontier;
 use trialseal_seal::trust::Trust;
+
+use crate::targets::STATEMENT;
 
 /// The vectors, read once.
 #[derive(Debug)]
@@ -271,14 +274,45 @@ impl Corpus {
             ("submission.signed", signed("submission-signing", &change)),
             ("submission-signing.changed", change.clone()),
         ];
+        vec![self.record_of(&events)]
+    }
+
+    /// The client data of what a passkey answers to [`crate::targets::STATEMENT`].
+    #[expect(clippy::unused_self, reason = "seeds are asked for in one way")]
+    pub(crate) fn client_data(&self) -> Vec<Vec<u8>> {
+        let answer = Authenticator::new(1).answer(STATEMENT);
+        vec![URL_SAFE_NO_PAD.decode(answer["clientDataJSON"].as_str().unwrap()).unwrap()]
+    }
+
+    /// A record in which every line is one of the dataset's with the type and data of a signature, or of the passkey for it.
+    pub(crate) fn signatures(&self) -> Vec<Vec<u8>> {
+        let authenticator = Authenticator::new(1);
+        let answer = authenticator.answer(STATEMENT);
+        let key = json!({
+            "holder": "a", "name": "A", "passkey": authenticator.passkey(), "accepts": "yes", "at": 1, "answer": answer,
+        });
+        let signature = json!({
+            "version": 0, "digest": "00".repeat(32), "meaning": "approval", "name": "A", "at": 1, "answer": answer,
+            "credential": authenticator.credential(),
+        });
+        let end = json!({"credential": authenticator.credential(), "reason": "r"});
+        vec![self.record_of(&[
+            ("signing-key.registered", key),
+            ("signature.applied", signature),
+            ("signing-key.revoked", end),
+        ])]
+    }
+
+    /// The dataset's record with these types and data in its lines, in turn.
+    fn record_of(&self, events: &[(&str, Value)]) -> Vec<u8> {
         let record = String::from_utf8(self.dataset["record.ndjson"].clone()).unwrap();
-        let lines = record.lines().zip(events.into_iter().cycle()).map(|(line, (kind, data))| {
+        let lines = record.lines().zip(events.iter().cycle()).map(|(line, (kind, data))| {
             let mut line: Value = serde_json::from_str(line).unwrap();
-            line["header"]["type"] = kind.into();
+            line["header"]["type"] = (*kind).into();
             line["header"]["dataschema"] = format!("urn:trialseal:{kind}:1").into();
             json!({"header": line["header"], "secret": "07".repeat(32), "data": data}).to_string() + "\n"
         });
-        vec![lines.collect::<String>().into_bytes()]
+        lines.collect::<String>().into_bytes()
     }
 
     pub(crate) fn zips(&self) -> Vec<Vec<u8>> {

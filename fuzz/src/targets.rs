@@ -5,6 +5,8 @@ use std::io::Cursor;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use trialseal_seal::assertion::Answer;
+use trialseal_seal::authenticator::Authenticator;
 use trialseal_seal::canonical::{MAX_DEPTH, parse, parse_data, to_vec};
 use trialseal_seal::checkpoint::Checkpoint;
 use trialseal_seal::data::{Disclosure, Secret, dataroot, disclose};
@@ -252,8 +254,27 @@ pub fn submission_signature(data: &[u8]) {
     }
 }
 
-/// The record of a dataset that is signed whatever it is, with submissions in it.
-pub fn submissions(data: &[u8]) {
+/// What passkeys are asked to answer to.
+pub(crate) const STATEMENT: &[u8] = b"{}";
+
+/// The client data that a passkey has signed.
+pub fn client_data(data: &[u8]) {
+    let authenticator = Authenticator::new(1);
+    let (answer, [x, y]) = (authenticator.answer_with(data), &authenticator.coordinates());
+    let part = |name: &str| answer[name].as_str().unwrap_or_default();
+    let answer = Answer {
+        relying_party: &authenticator.relying_party,
+        x,
+        y,
+        authenticator_data: part("authenticatorData"),
+        client_data: part("clientDataJSON"),
+        signature: part("signature"),
+    };
+    let _ = answer.verify(STATEMENT);
+}
+
+/// The record of a dataset that is signed whatever it is, with submissions or signatures in it.
+pub fn signed_record(data: &[u8]) {
     let mut files = CORPUS.dataset().clone();
     files.retain(|name, _| name == "head.json");
     files.insert("record.ndjson".into(), data.to_vec());

@@ -10,8 +10,8 @@ use trialseal_tests::Role::{
     Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor,
 };
 use trialseal_tests::{
-    Answer, Client, Engine, Rng, Role, Service, Submitter, Trial, bodies, laboratory, on_both_engines,
-    wait_for_import,
+    Answer, Client, Engine, Rng, Role, Service, Signatory, Submitter, Trial, bodies, laboratory,
+    on_both_engines, wait_for_import,
 };
 use ureq::SendBody;
 
@@ -61,6 +61,11 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/submission-keys", SIGNS),
     ("POST", "/v1/trials/{trial}/submission-signing", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/submission-key-revocations", SIGNS),
+    ("GET", "/v1/trials/{trial}/signing-keys", EVERYBODY),
+    ("POST", "/v1/trials/{trial}/signing-keys", AT_SITES),
+    ("GET", "/v1/trials/{trial}/participants/{participant}/signatures", READS_DATA),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/signatures", AT_SITES),
+    ("POST", "/v1/trials/{trial}/signing-key-revocations", AT_SITES),
     ("POST", "/v1/trials/{trial}/delegations", &[Investigator]),
     // Of another one than that by which site staff came through the lines above.
     ("POST", "/v1/trials/{trial}/delegation-ends", &[Investigator]),
@@ -186,6 +191,14 @@ impl Things {
             "submission-signing" => json!({"required": false, "reason": "Not every site has a key"}),
             "submission-key-revocations" => {
                 json!({"key": Submitter::of(sender).x(), "reason": "Lost with a laptop"})
+            }
+            "signing-keys" => Signatory::of(sender).registration(sender, &self.trial),
+            "signatures" => {
+                let path = format!("/v1/trials/{}/participants/{}", self.trial, self.participant);
+                Signatory::of(sender).signature(sender, &path, "authorship")
+            }
+            "signing-key-revocations" => {
+                json!({"credential": Signatory::of(sender).credential(), "reason": "Lost with a laptop"})
             }
             "tokens" => json!({"actor": name, "role": "researcher", "organisation": "Test"}),
             "accounts" => json!({"login": name, "role": "researcher", "organisation": "Test"}),

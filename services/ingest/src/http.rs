@@ -16,15 +16,18 @@ mod record_data;
 mod record_disposition;
 mod record_irb_decision;
 mod record_visit;
+mod register_signing_key;
 mod register_submission_key;
 mod register_trial;
 mod release_legal_hold;
 mod report_adverse_event;
 mod request_erasure;
+mod revoke_signing_key;
 mod revoke_submission_key;
 mod screen_participant;
 mod sent;
 mod sign_consent;
+mod sign_record;
 mod start_import;
 mod submit_protocol_version;
 mod submit_results;
@@ -58,6 +61,9 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(register_submission_key::register_submission_key)
         .service(revoke_submission_key::revoke_submission_key)
         .service(change_submission_signing::change_submission_signing)
+        .service(register_signing_key::register_signing_key)
+        .service(revoke_signing_key::revoke_signing_key)
+        .service(sign_record::sign_record)
         .service(grant_delegation::grant_delegation)
         .service(end_delegation::end_delegation)
         .service(start_import::start_import)

@@ -9,6 +9,7 @@
 //! anything is decided; and what a decision rested on is named in the append, so that nothing slips in between.
 
 mod answer;
+mod answered;
 mod http;
 mod import;
 mod locks;

@@ -187,7 +187,11 @@ impl Ingest {
         if basis.trial.version() == 0 && !submission.creates_trial() {
             return Ok(Attempt::Refused(refusal::no_such_trial()));
         }
-        let context = Context { signed: submission.signed.clone(), ..self.context(&submission.principal) };
+        let context = Context {
+            signed: submission.signed.clone(),
+            answered: self.answered(submission, &basis.trial).await?,
+            ..self.context(&submission.principal)
+        };
         let decision = match decide(&basis.state(), &submission.command, &context) {
             Ok(decision) => decision,
             Err(refused) => return Ok(Attempt::Refused(refusal::of_rule(refused))),
@@ -241,6 +245,7 @@ impl Ingest {
             now_micros: self.clock.now(),
             actor: principal.as_actor(),
             signed: None,
+            answered: None,
             new_id: self.random_uuid(),
         }
     }

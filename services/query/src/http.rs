@@ -14,6 +14,8 @@ mod participants;
 mod policy;
 mod receipt;
 mod seals;
+mod signatures;
+mod signing_keys;
 mod stream;
 mod submission_keys;
 mod timeline;
@@ -48,6 +50,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(erasures::list)
         .service(legal_holds::list)
         .service(submission_keys::list)
+        .service(signing_keys::list)
+        .service(signatures::list)
         .service(delegations::list)
         .service(seals::list)
         .service(policy::get)

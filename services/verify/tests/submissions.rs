@@ -5,51 +5,19 @@ mod common;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use common::record::{Record, fact, found, of, trial};
 use common::{Ledger, ORIGIN, START_SECONDS, TRIAL, codes, write};
 use ed25519_dalek::{Signer as _, SigningKey};
 use serde_json::{Value, json};
-use trialseal_record::StreamId;
-use trialseal_seal::data::{Secret, dataroot};
 use trialseal_seal::event::Header;
 use trialseal_seal::submission::statement;
-use trialseal_seal::time::Timestamp;
 use trialseal_verify::files::Folder;
-use trialseal_verify::{Report, Verdict, dataset};
+use trialseal_verify::{Verdict, dataset};
 
 const PARTICIPANT: &str = "019b76da-a800-7344-bd2c-6d0e4ff7a373";
 const OTHER: &str = "019b76da-a800-7344-bd2c-6d0e4ff7a374";
 
-/// A record as an operator writes it.
-struct Record {
-    lines: Vec<Value>,
-    actor: String,
-    /// What an event names as its cause: the submission last written.
-    cause: Option<String>,
-}
-
 impl Record {
-    fn new() -> Self {
-        Self { lines: Vec::new(), actor: "site-1".into(), cause: None }
-    }
-
-    fn event(&mut self, kind: &str, subject: &str, data: &Value) -> &mut Self {
-        let place = self.lines.len();
-        let secret = Secret::from_bytes([7; 32]);
-        let streamseq = self.lines.iter().filter(|line| line["header"]["subject"] == subject).count();
-        let mut header = json!({
-            "specversion": "1.0", "datacontenttype": "application/json", "source": ORIGIN, "trial": TRIAL,
-            "id": format!("019b76da-abe8-79c3-bf62-c66415e96{place:03x}"), "type": kind, "subject": subject,
-            "time": Timestamp::from_micros((START_SECONDS + i64::try_from(place).unwrap()) * 1_000_000),
-            "trialseq": place, "streamseq": streamseq, "actor": self.actor, "actorrole": "investigator",
-            "dataschema": format!("urn:trialseal:{kind}:1"), "dataroot": dataroot(&secret, data).unwrap(),
-        });
-        if let Some(cause) = &self.cause {
-            header["causationid"] = cause.as_str().into();
-        }
-        self.lines.push(json!({"header": header, "secret": "07".repeat(32), "data": data}));
-        self
-    }
-
     /// The event of a submission, and from here on events that come of it.
     fn submission(&mut self, subject: &str, data: &Value) -> &mut Self {
         self.cause = None;
@@ -76,18 +44,6 @@ impl Record {
         let occurred = json!({"visit": visit, "occurredOn": "2026-01-30"});
         self.submission(&of(PARTICIPANT), data).event("visit.occurred", &of(PARTICIPANT), &occurred)
     }
-
-    fn check(&self) -> Report {
-        self.check_for(&[])
-    }
-
-    fn check_for(&self, keys: &[String]) -> Report {
-        let ledger = Ledger::of(self.lines.clone(), 2, |_| ());
-        let folder = tempfile::tempdir().unwrap();
-        write(folder.path(), &ledger.plain_dataset());
-        let mut files = Folder::open(folder.path()).unwrap();
-        dataset("dataset", &mut files, &ledger.policy(), &[ledger.export.export_key()], keys)
-    }
 }
 
 fn key(seed: u8) -> SigningKey {
@@ -100,14 +56,6 @@ fn x(key: &SigningKey) -> String {
 
 fn jwk(key: &SigningKey) -> Value {
     json!({"kty": "OKP", "crv": "Ed25519", "x": x(key)})
-}
-
-fn trial() -> String {
-    StreamId::trial(&TRIAL.parse().unwrap()).to_string()
-}
-
-fn of(participant: &str) -> String {
-    format!("participant/{participant}")
 }
 
 /// The data of a submission event: what a sender signs, sent to an address of the trial.
@@ -133,17 +81,6 @@ fn visits() -> String {
 
 fn visit() -> Value {
     json!({"visit": "V1", "occurredOn": "2026-01-30"})
-}
-
-fn fact(report: &Report, name: &str) -> Value {
-    report.facts().iter().find(|fact| fact.name == name).unwrap().value.clone()
-}
-
-#[track_caller]
-fn found(report: &Report, code: &str) {
-    let codes = codes(report);
-    assert_eq!(codes.iter().map(|(_, code)| *code).collect::<Vec<_>>(), [code], "{:?}", report.findings());
-    assert_eq!(report.verdict(), Verdict::NotSound);
 }
 
 #[test]

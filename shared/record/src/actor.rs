@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::date::Date;
+use crate::signature::Answered;
 use crate::submission::Signed;
 
 /// The role in which something is done: the header's `actorrole` (section 4 of the format specification).
@@ -108,6 +109,8 @@ pub struct Context {
     pub actor: Actor,
     /// The signature of the command, where it came with one.
     pub signed: Option<Signed>,
+    /// What was found about the answer of a passkey, where the command has one.
+    pub answered: Option<Answered>,
     /// A fresh random id for the one thing the command may create: a site, a participant, an adverse event.
     pub new_id: Uuid,
 }

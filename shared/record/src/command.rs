@@ -9,6 +9,7 @@ mod delegation;
 mod erasure;
 mod import;
 mod participant;
+mod signature;
 mod submission;
 mod trial;
 
@@ -20,6 +21,7 @@ pub use participant::{
     EnrolParticipant, RecordDisposition, RecordVisit, ReportAdverseEvent, ScreenFailure, ScreenParticipant,
     SignConsent, WithdrawConsent,
 };
+pub use signature::{RegisterSigningKey, RevokeSigningKey, SignRecord};
 pub use submission::{ChangeSubmissionSigning, RegisterSubmissionKey, RevokeSubmissionKey};
 pub use trial::{
     ActivateSite, PublishConsentVersion, RecordIrbDecision, RegisterKey, RegisterTrial, RevokeKey,
@@ -85,6 +87,12 @@ pub enum Command {
     RevokeSubmissionKey(RevokeSubmissionKey),
     /// `POST /v1/trials/{trial}/submission-signing`
     ChangeSubmissionSigning(ChangeSubmissionSigning),
+    /// `POST /v1/trials/{trial}/signing-keys`
+    RegisterSigningKey(RegisterSigningKey),
+    /// `POST /v1/trials/{trial}/signing-key-revocations`
+    RevokeSigningKey(RevokeSigningKey),
+    /// `POST /v1/trials/{trial}/participants/{id}/signatures`
+    SignRecord(ParticipantId, SignRecord),
     /// A key begins to be used; in the trial `_ledger`.
     RegisterKey(RegisterKey),
     /// A key is no longer used; in the trial `_ledger`.
@@ -122,6 +130,9 @@ impl Command {
             Self::RegisterSubmissionKey(_) => "register-submission-key",
             Self::RevokeSubmissionKey(_) => "revoke-submission-key",
             Self::ChangeSubmissionSigning(_) => "change-submission-signing",
+            Self::RegisterSigningKey(_) => "register-signing-key",
+            Self::RevokeSigningKey(_) => "revoke-signing-key",
+            Self::SignRecord(..) => "sign-record",
             Self::RegisterKey(_) => "register-key",
             Self::RevokeKey(_) => "revoke-key",
         }
@@ -133,8 +144,8 @@ impl Command {
     }
 
     /// Whether it comes with its sender's signature where a trial asks for signatures. A trial's registration is there before
-    /// any key is, a key that is lost has to be revoked without it, rows rest on the file they came in, and the keys of the
-    /// ledger are nobody's submission.
+    /// any key is, a key that is lost has to be revoked without it, rows rest on the file they came in, people sign with a key of
+    /// their own, and the keys of the ledger are nobody's submission.
     pub(crate) const fn is_signed_where_required(&self) -> bool {
         !matches!(
             self,
@@ -142,6 +153,9 @@ impl Command {
                 | Self::RevokeSubmissionKey(_)
                 | Self::ImportRow(..)
                 | Self::CompleteImport(..)
+                | Self::RegisterSigningKey(_)
+                | Self::RevokeSigningKey(_)
+                | Self::SignRecord(..)
                 | Self::RegisterKey(_)
                 | Self::RevokeKey(_)
         )
@@ -159,7 +173,8 @@ impl Command {
             | Self::ReportAdverseEvent(id, _)
             | Self::RecordDisposition(id, _)
             | Self::RequestErasure(id, _)
-            | Self::ApproveErasure(id, _) => Some(*id),
+            | Self::ApproveErasure(id, _)
+            | Self::SignRecord(id, _) => Some(*id),
             Self::ImportRow(_, row) => row.subject.as_ref()?.participant,
             _ => None,
         }

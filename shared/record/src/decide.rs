@@ -7,6 +7,7 @@ mod erasure;
 mod import;
 mod ledger;
 mod participant;
+pub(crate) mod signature;
 pub(crate) mod submission;
 mod trial;
 
@@ -118,6 +119,9 @@ fn decide_on(state: &State<'_>, command: &Command, context: &Context) -> Result<
         Command::RegisterSubmissionKey(body) => submission::register_key(state, body, context),
         Command::RevokeSubmissionKey(body) => submission::revoke_key(state, body, context),
         Command::ChangeSubmissionSigning(body) => submission::change_signing(state, body),
+        Command::RegisterSigningKey(body) => signature::register_key(state, body, context),
+        Command::RevokeSigningKey(body) => signature::revoke_key(state, body, context),
+        Command::SignRecord(id, body) => signature::sign(state, *id, body, context),
         Command::RegisterKey(body) => ledger::register_key(state, body),
         Command::RevokeKey(body) => ledger::revoke_key(state, body),
     }

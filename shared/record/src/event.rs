@@ -20,6 +20,7 @@ mod erasure;
 mod import;
 mod ledger;
 mod participant;
+mod signature;
 mod submission;
 mod trial;
 mod upcast;
@@ -42,6 +43,7 @@ pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
     ParticipantEnrolled, ParticipantScreenFailed, ParticipantScreened, VisitOccurred,
 };
+pub use signature::{SignatureApplied, SigningKeyRegistered, SigningKeyRevoked};
 pub use submission::{
     SubmissionKeyRegistered, SubmissionKeyRevoked, SubmissionSigned, SubmissionSigningChanged,
 };
@@ -154,6 +156,9 @@ events! {
     "submission-key.registered" v 1 => SubmissionKeyRegistered,
     "submission-key.revoked" v 1 => SubmissionKeyRevoked,
     "submission-signing.changed" v 1 => SubmissionSigningChanged,
+    "signing-key.registered" v 1 => SigningKeyRegistered,
+    "signing-key.revoked" v 1 => SigningKeyRevoked,
+    "signature.applied" v 1 => SignatureApplied,
     "role.granted" v 1 => RoleGranted,
     "role.revoked" v 1 => RoleRevoked,
     "account.invited" v 1 => AccountInvited,

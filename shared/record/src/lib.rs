@@ -17,6 +17,7 @@ mod decide;
 pub mod event;
 pub mod ids;
 mod rules;
+pub mod signature;
 pub mod state;
 pub mod submission;
 pub mod text;
@@ -34,4 +35,4 @@ pub use state::{
     ErasureState, ImportState, ParticipantState, SiteState, State, TrialState, consents_to_research,
 };
 pub use submission::Signed;
-pub use text::{Ed25519X, Name, Sha256Hex, Text, Version};
+pub use text::{Base64Url, Ed25519X, Name, Sha3Hex, Sha256Hex, Text, Version};

@@ -226,6 +226,27 @@ rules! {
     SUBMISSION_KEY_ACTIVE "submission.key-active" Conflict
         "Only a key in use is revoked, by its holder."
         "Check the key."
+    SIGNING_POLICY "signature.policy-accepted" Invalid
+        "Whoever begins to sign accepts what a signature means, word for word."
+        "Send the policy as GET /v1/trials/{trial}/signing-keys has it."
+    SIGNING_KEY_UNUSED "signature.key-unused" Conflict
+        "A passkey is registered once in a trial, and each signer has one in use."
+        "Revoke the one in use first, or register another."
+    SIGNING_KEY_ACTIVE "signature.key-active" Conflict
+        "Only a passkey in use is revoked, by its holder."
+        "Check the passkey's id."
+    SIGNING_KEY_OWN "signature.key-own" Forbidden
+        "Everybody signs with a passkey of their own that is in use in the trial, and nobody for another."
+        "Register the passkey first."
+    SIGNATURE_VALID "signature.valid" Forbidden
+        "A signature is what the signer's passkey, with the signer verified, answers to this very statement."
+        "Sign again: docs/signing.md has every byte of the statement."
+    SIGNATURE_FRESH "signature.fresh" Forbidden
+        "A signature is made for the act: it is at most ten minutes old and not made in the future."
+        "Check the clock, and sign again."
+    SIGNATURE_CURRENT "signature.version-current" Conflict
+        "What is signed is the record as it stands."
+        "Look at what was recorded since, and sign the newest version."
     KEY_UNUSED "key.id-unused" Conflict
         "A key is registered once."
         "Register another key."

@@ -98,7 +98,8 @@ impl SubmittedFile {
 
 impl Command {
     /// Where the command is sent to; `None` for those that nobody signs: before a trial is registered it has no keys, a file is
-    /// signed as a whole ([`SubmittedFile`]), and what is done with the keys of the ledger comes by no command of its own.
+    /// signed as a whole ([`SubmittedFile`]), people sign by themselves ([`crate::signature`]), and what is done with the keys of the
+    /// ledger comes by no command of its own.
     pub fn path(&self, trial: &TrialId) -> Option<String> {
         let of_trial = |rest: &str| Some(format!("/v1/trials/{trial}/{rest}"));
         let of_participant =
@@ -131,6 +132,9 @@ impl Command {
             | Self::StartImport(..)
             | Self::ImportRow(..)
             | Self::CompleteImport(..)
+            | Self::RegisterSigningKey(_)
+            | Self::RevokeSigningKey(_)
+            | Self::SignRecord(..)
             | Self::RegisterKey(_)
             | Self::RevokeKey(_) => None,
         }

@@ -101,6 +101,31 @@ text_type!(
     "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
 );
 
+text_type!(
+    /// Bytes in base64url without padding (RFC 4648, section 5), at most some 4 kB of them: a key's coordinate, the id of a passkey, a
+    /// part of what it answers.
+    Base64Url,
+    is_base64_url,
+    "at most 4096 bytes in base64url without padding",
+    "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+);
+text_type!(
+    /// A SHA3-256, in 64 lower-case hex digits.
+    Sha3Hex,
+    is_sha256_hex,
+    "64 lower-case hex digits",
+    "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a"
+);
+
+/// What [`Base64Url`] may have of digits: for 4096 bytes.
+const MAX_BASE64_DIGITS: usize = 4096 * 4 / 3;
+
+fn is_base64_url(text: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    // Four digits are three bytes, so one over is none.
+    (1..=MAX_BASE64_DIGITS).contains(&text.len()) && text.len() % 4 != 1 && text.bytes().all(allowed)
+}
+
 fn is_ed25519_x(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     // Of the last digit's six bits the lower two are not used, and are zero.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::date::PartialDate;
-use crate::text::{Ed25519X, Name, Text};
+use crate::text::{Base64Url, Ed25519X, Name, Text};
 
 /// What every value here derives, and how each is spelt in JSON.
 macro_rules! value {
@@ -60,6 +60,32 @@ value! {
         /// Ed25519 (RFC 8037).
         #[serde(rename = "Ed25519")]
         Ed25519,
+    }
+
+    /// The kind of a key on an elliptic curve, as JSON Web Keys name it.
+    pub enum EcType {
+        /// An elliptic curve (RFC 7518).
+        #[serde(rename = "EC")]
+        Ec,
+    }
+
+    /// The curve of a key that passkeys have, as JSON Web Keys name it.
+    pub enum EcCurve {
+        /// P-256 (RFC 7518).
+        #[serde(rename = "P-256")]
+        P256,
+    }
+
+    /// What a signature means (21 CFR 11.50).
+    pub enum Meaning {
+        /// The signer wrote it, or had it written.
+        Authorship,
+        /// The signer has gone through it.
+        Review,
+        /// The signer agrees to it.
+        Approval,
+        /// The signer answers for it.
+        Responsibility,
     }
 
     /// What an investigator can have somebody of a site do.
@@ -269,6 +295,39 @@ value! {
         pub x: Ed25519X,
     }
 
+    /// The public key of a passkey as a JSON Web Key (RFC 7518, section 6.2).
+    pub struct PasskeyJwk {
+        /// `EC`.
+        pub kty: EcType,
+        /// `P-256`.
+        pub crv: EcCurve,
+        /// One coordinate: 32 bytes in base64url without padding.
+        pub x: Base64Url,
+        /// The other.
+        pub y: Base64Url,
+    }
+
+    /// A passkey, as far as others need to know it.
+    pub struct Passkey {
+        /// Its id, by which the authenticator finds it.
+        pub credential: Base64Url,
+        /// The domain whose pages may use it.
+        pub relying_party: Name,
+        /// Its public key.
+        pub key: PasskeyJwk,
+    }
+
+    /// What a passkey answers to a challenge, as browsers give it (Web Authentication, `AuthenticatorAssertionResponse`).
+    pub struct PasskeyAnswer {
+        /// Whose page it was, and whether the person was verified.
+        pub authenticator_data: Base64Url,
+        /// The challenge, and the page it came from.
+        #[serde(rename = "clientDataJSON")]
+        pub client_data: Base64Url,
+        /// Over both.
+        pub signature: Base64Url,
+    }
+
     /// An outcome as a protocol specifies it beforehand.
     pub struct ProtocolOutcome {
         /// Names the outcome through all versions of the protocol, so that a change to it can be shown.
@@ -456,6 +515,8 @@ value! {
         Participants,
         /// What happened to a participant.
         Timeline,
+        /// Who has signed a participant's record.
+        Signatures,
         /// The values of a trial as they stand.
         Data,
         /// A dataset to take away.
@@ -483,5 +544,23 @@ value! {
         /// `trialseq` of the last; absent where whatever is recorded from there on is among them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub last: Option<u64>,
+    }
+}
+
+impl Meaning {
+    /// The meaning as statements and the record spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Authorship => "authorship",
+            Self::Review => "review",
+            Self::Approval => "approval",
+            Self::Responsibility => "responsibility",
+        }
+    }
+}
+
+impl std::fmt::Display for Meaning {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }

@@ -11,6 +11,7 @@
 //! - [`receipt`], [`growth`], [`absence`]: what people take away (sections 7 and 8)
 //! - [`dataset`]: many events, complete (section 9)
 //! - [`submission`]: what submitters sign (no part of the format: an event's data are no part of it)
+//! - [`signature`], [`assertion`]: what people sign, and what their passkeys answer
 //! - [`trust`]: a ledger's policy and export keys in one text, with a fingerprint
 //! - [`ledger`]: what a monitor checks from seal to seal (sections 5 and 6)
 //!
@@ -25,6 +26,9 @@ mod lanes;
 mod members;
 
 pub mod absence;
+pub mod assertion;
+#[cfg(any(test, feature = "authenticator"))]
+pub mod authenticator;
 pub mod canonical;
 pub mod checkpoint;
 pub mod data;
@@ -40,6 +44,7 @@ pub mod proof;
 pub mod receipt;
 pub mod refused;
 pub mod seal;
+pub mod signature;
 pub mod submission;
 pub mod tiles;
 pub mod time;

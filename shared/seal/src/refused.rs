@@ -154,6 +154,11 @@ codes! {
 
     SubmissionForm "submission-form" "this is not a detached JWS by Ed25519 as submitters send it",
     SubmissionSignature "submission-signature" "the submitter's signature does not verify",
+    AssertionForm "assertion-form" "this is not what a passkey answers to a challenge",
+    AssertionChallenge "assertion-challenge" "the passkey answered to another statement",
+    AssertionRelyingParty "assertion-relying-party" "the passkey was used on the page of another domain than its own",
+    AssertionUser "assertion-user" "the passkey did not verify who used it",
+    AssertionSignature "assertion-signature" "the passkey's signature does not verify",
 
     SealNumber "seal-number" "a seal number is skipped or repeated",
     SealTime "seal-time" "time goes back between seals",

@@ -23,6 +23,7 @@ mod page;
 mod ports;
 mod progress;
 pub mod proofs;
+mod record_digest;
 mod rows;
 pub mod writer;
 
@@ -33,6 +34,7 @@ pub use ports::{
     Streams, Tokens,
 };
 pub use progress::Progress;
+pub use record_digest::record_digest;
 pub use rows::{
     AccountRow, CommandId, CommandRow, Digest, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
     LedgerHead, ModelRow, NaturalKeyRow, NodeRow, SealRef, SealRow, SealWrite, SealedHead, SessionRow,

@@ -220,7 +220,7 @@ impl Process {
         let mut bytes = [0; 16];
         self.world.ids.fill(&mut bytes);
         let new_id: Uuid = Builder::from_random_bytes(bytes).into_uuid();
-        Context { now_micros: self.world.clock.now(), actor, signed: None, new_id }
+        Context { now_micros: self.world.clock.now(), actor, signed: None, answered: None, new_id }
     }
 
     async fn events_of(&self, trial: &TrialId, stream: StreamId) -> Result<Vec<Event>, String> {

@@ -9,6 +9,8 @@ mod erasure;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod signatures;
+#[cfg(test)]
 mod spool;
 #[cfg(test)]
 mod submissions;

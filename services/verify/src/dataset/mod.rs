@@ -15,10 +15,12 @@ use trialseal_seal::proof::{HeadProof, SealReport};
 use trialseal_seal::{Code, Refused, canonical};
 
 mod lineage;
+mod signatures;
 mod submissions;
 mod table;
 
 use self::lineage::Lineage;
+use self::signatures::Signatures;
 use self::submissions::Submissions;
 use self::table::{Found, Table, Tables};
 use crate::documents::{seal_facts, silent};
@@ -43,7 +45,8 @@ const LIMITS: &[&str] = &[
     "anything about events recorded after this seal",
 ];
 
-/// Checks a dataset: manifest, head, every line of the record, every signed submission, every file's digest, and every table
+/// Checks a dataset: manifest, head, every line of the record, every signed submission, every
+/// electronic signature, every file's digest, and every table
 /// cell's origin. Where `submission_keys` names any (by their `x`), senders may have signed with no others.
 pub fn dataset(
     input: &str,
@@ -312,7 +315,7 @@ fn read_record(
     let size = head.proof.head.size;
     let most = if head.seal.is_some() { u64::MAX } else { MAX_LINES_WITHOUT_HEAD };
     let mut checker = RecordChecker::new(&head.proof);
-    let mut shown = Shown::default();
+    let (mut shown, mut signatures) = (Shown::default(), Signatures::default());
     let (mut whole, mut readable) = (true, true);
     lines::for_each(reader, |line, ended| {
         // Behind what the report lists, more lines would cost time and say nothing.
@@ -326,6 +329,7 @@ fn read_record(
         findings.for_each(|finding| record_finding(report, finding));
         shown.count(line);
         submissions.line(report, line);
+        signatures.line(report, checker.shown(), line);
         match &mut spool {
             Some(spool) if checker.lines() <= size => spool.push(line),
             _ => Ok(()),
@@ -344,6 +348,7 @@ fn read_record(
     report.fact("withheld", "Events whose data are withheld", shown.withheld);
     report.fact("leafOnly", "Events shown as a hash alone", shown.leaf);
     submissions.finish(report);
+    signatures.finish(report);
     spool.filter(|_| whole && readable).map(Spool::finish).transpose()
 }
 

@@ -246,6 +246,7 @@ impl Submissions {
             now_micros: header.time.micros(),
             actor,
             signed: Some(signed),
+            answered: None,
             new_id: uuid::Uuid::nil(),
         };
         submission::check(&self.state, submitted.command(), &context)

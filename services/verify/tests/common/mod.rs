@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test")]
 
+pub(crate) mod record;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -12,7 +12,13 @@ use crate::values::DelegatedTask;
 pub(super) fn check(state: &State<'_>, command: &Command, context: &Context) -> Result<(), Refusal> {
     in_role(command, context.actor.role)?;
     // With whose keys somebody signs is nobody's to delegate.
-    let own_key = matches!(command, Command::RegisterSubmissionKey(_) | Command::RevokeSubmissionKey(_));
+    let own_key = matches!(
+        command,
+        Command::RegisterSubmissionKey(_)
+            | Command::RevokeSubmissionKey(_)
+            | Command::RegisterSigningKey(_)
+            | Command::RevokeSigningKey(_)
+    );
     if context.actor.role == Role::SiteStaff && !own_key {
         return delegated(state, command, context);
     }
@@ -38,7 +44,10 @@ const fn task(command: &Command) -> Option<DelegatedTask> {
         Command::SignConsent(..) | Command::WithdrawConsent(..) => Some(DelegatedTask::Consent),
         Command::EnrolParticipant(..) => Some(DelegatedTask::Enrolment),
         Command::RecordVisit(..) => Some(DelegatedTask::Visits),
-        Command::RecordData(..) | Command::CorrectData(..) => Some(DelegatedTask::DataEntry),
+        // To sign for what one has entered belongs to entering it.
+        Command::RecordData(..) | Command::CorrectData(..) | Command::SignRecord(..) => {
+            Some(DelegatedTask::DataEntry)
+        }
         Command::ReportAdverseEvent(..) => Some(DelegatedTask::AdverseEvents),
         Command::RecordDisposition(..) => Some(DelegatedTask::Disposition),
         _ => None,
@@ -79,7 +88,10 @@ const fn roles(command: &Command) -> &'static [Role] {
         | Command::RecordData(..)
         | Command::CorrectData(..)
         | Command::ReportAdverseEvent(..)
-        | Command::RecordDisposition(..) => &[Role::Investigator, Role::SiteStaff],
+        | Command::RecordDisposition(..)
+        | Command::RegisterSigningKey(_)
+        | Command::RevokeSigningKey(_)
+        | Command::SignRecord(..) => &[Role::Investigator, Role::SiteStaff],
         Command::RequestErasure(..) | Command::GrantDelegation(_) | Command::EndDelegation(_) => {
             &[Role::Investigator]
         }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::date::Date;
-use crate::event::{DelegationGranted, Event, IrbDecisionRecorded};
+use crate::event::{DelegationGranted, Event, IrbDecisionRecorded, SigningKeyRegistered};
 use crate::ids::{ParticipantId, SiteId, TrialId};
-use crate::text::{Ed25519X, Name, Text, Version};
+use crate::text::{Base64Url, Ed25519X, Name, Text, Version};
 use crate::values::{DelegatedTask, IrbDecision};
 
 /// What decisions need to know of a trial; of the ledger, its keys.
@@ -21,6 +21,8 @@ pub struct TrialState {
     /// The keys that senders sign with, and whose each is; no one's any more once it is revoked.
     submission_keys: BTreeMap<Ed25519X, Option<Text>>,
     signatures_required: bool,
+    /// The passkeys that people sign with, by their ids; of those that were revoked nothing is left but that.
+    signing_keys: BTreeMap<Base64Url, Option<SigningKeyRegistered>>,
     /// By name; of those that were ended nothing is left but that.
     delegations: BTreeMap<Name, Option<DelegationGranted>>,
 }
@@ -72,6 +74,12 @@ impl TrialState {
                 self.submission_keys.insert(e.key.clone(), None);
             }
             Event::SubmissionSigningChanged(e) => self.signatures_required = e.required,
+            Event::SigningKeyRegistered(e) => {
+                self.signing_keys.insert(e.passkey.credential.clone(), Some(e.clone()));
+            }
+            Event::SigningKeyRevoked(e) => {
+                self.signing_keys.insert(e.credential.clone(), None);
+            }
             Event::DelegationGranted(e) => {
                 self.delegations.insert(e.delegation.clone(), Some(e.clone()));
             }
@@ -100,6 +108,21 @@ impl TrialState {
     /// Whether this key was ever registered.
     pub(crate) fn knows_submission_key(&self, key: &Ed25519X) -> bool {
         self.submission_keys.contains_key(key)
+    }
+
+    /// The passkey of this id and its holder, where it is in use.
+    pub fn signing_key(&self, credential: &Base64Url) -> Option<&SigningKeyRegistered> {
+        self.signing_keys.get(credential)?.as_ref()
+    }
+
+    /// Whether somebody has a passkey in use.
+    pub(crate) fn has_signing_key(&self, holder: &str) -> bool {
+        self.signing_keys.values().flatten().any(|key| key.holder.as_str() == holder)
+    }
+
+    /// Whether this passkey was ever registered.
+    pub(crate) fn knows_signing_key(&self, credential: &Base64Url) -> bool {
+        self.signing_keys.contains_key(credential)
     }
 
     /// Whether a legal hold keeps this participant's data.

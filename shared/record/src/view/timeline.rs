@@ -105,6 +105,11 @@ fn describe(event: &Event) -> (Option<String>, String) {
                 if event.seriousness.is_empty() { "adverse event" } else { "serious adverse event" };
             (on(&event.started_on), format!("{serious}: {}", event.term))
         }
+        Event::SignatureApplied(event) => {
+            let what =
+                format!("signed by {} ({}) as of version {}", event.name, event.meaning, event.version);
+            (None, what)
+        }
         other => (None, other.kind().to_owned()),
     }
 }

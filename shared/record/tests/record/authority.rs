@@ -18,6 +18,9 @@ fn others() -> Vec<Command> {
         Command::StartImport(IMPORT, body(dataset())),
         Command::ImportRow(IMPORT, body(row)),
         Command::CompleteImport(IMPORT, body(json!({"rows": 1, "exceptions": 0}))),
+        register_passkey(json!({})),
+        revoke_passkey(CREDENTIAL),
+        sign_record(json!({})),
         Command::RegisterKey(body(key)),
         Command::RevokeKey(body(json!({"keyId": "1a2b3c4d", "reason": "Yearly change of keys"}))),
     ]
@@ -49,7 +52,10 @@ fn roles(command: &str) -> &'static [Role] {
         | "record-data"
         | "correct-data"
         | "report-adverse-event"
-        | "record-disposition" => &[Investigator, SiteStaff],
+        | "record-disposition"
+        | "register-signing-key"
+        | "revoke-signing-key"
+        | "sign-record" => &[Investigator, SiteStaff],
         "request-erasure" | "grant-delegation" | "end-delegation" => &[Investigator],
         "start-import" | "import-row" | "complete-import" => &[Sponsor, Investigator],
         "register-submission-key" | "revoke-submission-key" => &[Sponsor, Investigator, SiteStaff, Irb],

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use trialseal_record::event::Event;
+use trialseal_record::signature::Answered;
 use trialseal_record::{Command, ImportId, ParticipantId, Signed, SiteId, StreamId};
 use uuid::Uuid;
 
@@ -339,4 +340,64 @@ pub(crate) fn grant(json: Value) -> Command {
 
 pub(crate) fn end_delegation() -> Command {
     Command::EndDelegation(body(end_of_delegation()))
+}
+
+/// The statement's time: when every decision is made, in seconds.
+pub(crate) const NOW_SECONDS: i64 = NOW_MICROS / 1_000_000;
+pub(crate) const CREDENTIAL: &str = "Y3JlZGVudGlhbA";
+pub(crate) const OTHER_CREDENTIAL: &str = "b3RoZXI";
+
+/// The body with which a passkey is registered; what it answers is looked at elsewhere.
+pub(crate) fn signing_key(credential: &str) -> Value {
+    json!({
+        "name": "Ada Example", "accepts": trialseal_record::signature::POLICY, "at": NOW_SECONDS, "answer": answer(),
+        "passkey": {
+            "credential": credential, "relyingParty": "ledger.example.org",
+            "key": {"kty": "EC", "crv": "P-256", "x": X, "y": OTHER_X},
+        },
+    })
+}
+
+fn answer() -> Value {
+    json!({"authenticatorData": "AAAA", "clientDataJSON": "e30", "signature": "MAA"})
+}
+
+pub(crate) fn signing_key_registered(holder: &str, credential: &str) -> Event {
+    event("signing-key.registered", but(signing_key(credential), json!({"holder": holder})))
+}
+
+/// The actor of every scenario signs with a passkey.
+pub(crate) fn with_passkey() -> History {
+    with(enrolled(), trial(), signing_key_registered("actor-1", CREDENTIAL))
+}
+
+pub(crate) fn passkey_revoked() -> History {
+    let revoked = json!({"credential": CREDENTIAL, "reason": "Lost"});
+    with(with_passkey(), trial(), event("signing-key.revoked", revoked))
+}
+
+pub(crate) fn register_passkey(changes: Value) -> Command {
+    Command::RegisterSigningKey(body(but(signing_key(CREDENTIAL), changes)))
+}
+
+pub(crate) fn revoke_passkey(credential: &str) -> Command {
+    Command::RevokeSigningKey(body(json!({"credential": credential, "reason": "Lost"})))
+}
+
+/// How many events the record of somebody enrolled has.
+pub(crate) const ENROLLED_VERSION: u64 = 3;
+
+pub(crate) fn signature() -> Value {
+    json!({
+        "version": ENROLLED_VERSION, "meaning": "approval", "credential": CREDENTIAL, "at": NOW_SECONDS, "answer": answer(),
+    })
+}
+
+pub(crate) fn sign_record(changes: Value) -> Command {
+    Command::SignRecord(PARTICIPANT, body(but(signature(), changes)))
+}
+
+/// That a passkey answered as it should, of a record with this digest.
+pub(crate) fn answered() -> Answered {
+    Answered { refused: None, digest: Some(SHA256.parse().unwrap()) }
 }

@@ -15,6 +15,7 @@ mod imports;
 mod rules;
 #[cfg(test)]
 mod scenario;
+mod signatures;
 #[cfg(test)]
 mod stored;
 #[cfg(test)]

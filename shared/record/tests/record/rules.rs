@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use trialseal_record::signature::Answered;
 use trialseal_record::{Command, NaturalKeyKind, RULES, Role, Signed, StreamId};
 
 use crate::history::*;
@@ -15,6 +16,7 @@ struct Case {
     given: Given,
     by: Role,
     signed: Option<Signed>,
+    answered: Option<Answered>,
     when: Command,
 }
 
@@ -24,7 +26,7 @@ fn case(
     by: Role,
     when: Command,
 ) -> Case {
-    Case { rule, given: given(history), by, signed: None, when }
+    Case { rule, given: given(history), by, signed: None, answered: None, when }
 }
 
 fn trial_cases() -> Vec<Case> {
@@ -288,6 +290,60 @@ fn submission_cases() -> Vec<Case> {
     ]
 }
 
+fn signature_cases() -> Vec<Case> {
+    let answering =
+        |rule, history, by, when| Case { answered: Some(answered()), ..case(rule, history, by, when) };
+    let valid = "signature.valid";
+    let (own, fresh) = ("signature.key-own", "signature.fresh");
+    let no_version = || Answered { digest: None, ..answered() };
+    let spoilt = || Answered { refused: Some("it is spoilt".into()), ..answered() };
+    let found = |answered: Answered, case: Case| Case { answered: Some(answered), ..case };
+    let now = |ahead: i64| json!({"at": NOW_SECONDS + ahead});
+    let others = || with(enrolled(), trial(), signing_key_registered("actor-2", CREDENTIAL));
+    vec![
+        case(valid, enrolled(), Investigator, register_passkey(json!({}))),
+        found(spoilt(), case(valid, enrolled(), Investigator, register_passkey(json!({})))),
+        answering(
+            "signature.policy-accepted",
+            enrolled(),
+            Investigator,
+            register_passkey(json!({"accepts": "Yes."})),
+        ),
+        answering("signature.key-unused", with_passkey(), Investigator, register_passkey(json!({}))),
+        answering("signature.key-unused", others(), Investigator, register_passkey(json!({}))),
+        answering("signature.key-unused", passkey_revoked(), Investigator, register_passkey(json!({}))),
+        answering(fresh, enrolled(), Investigator, register_passkey(now(-601))),
+        answering(fresh, enrolled(), Investigator, register_passkey(now(301))),
+        answering("trial.registered", vec![], Investigator, register_passkey(json!({}))),
+        case("signature.key-active", enrolled(), Investigator, revoke_passkey(CREDENTIAL)),
+        case("signature.key-active", others(), Investigator, revoke_passkey(CREDENTIAL)),
+        case("signature.key-active", passkey_revoked(), Investigator, revoke_passkey(CREDENTIAL)),
+        answering(own, enrolled(), Investigator, sign_record(json!({}))),
+        answering(own, others(), Investigator, sign_record(json!({}))),
+        answering(own, passkey_revoked(), Investigator, sign_record(json!({}))),
+        case(valid, with_passkey(), Investigator, sign_record(json!({}))),
+        found(spoilt(), case(valid, with_passkey(), Investigator, sign_record(json!({})))),
+        found(no_version(), case(valid, with_passkey(), Investigator, sign_record(json!({})))),
+        answering(fresh, with_passkey(), Investigator, sign_record(now(-601))),
+        answering(fresh, with_passkey(), Investigator, sign_record(now(301))),
+        answering(
+            "signature.version-current",
+            with_passkey(),
+            Investigator,
+            sign_record(json!({"version": 2})),
+        ),
+        answering(
+            "signature.version-current",
+            with_passkey(),
+            Investigator,
+            sign_record(json!({"version": 4})),
+        ),
+        answering("participant.known", approved(), Investigator, sign_record(json!({}))),
+        answering("authority.role", with_passkey(), Sponsor, sign_record(json!({}))),
+        answering("authority.role", enrolled(), Role::Monitor, register_passkey(json!({}))),
+    ]
+}
+
 fn delegation_cases() -> Vec<Case> {
     let to = |changes: Value| grant(but(delegation(), but(json!({"delegate": "person-2"}), changes)));
     let granted = || with(activated(), trial(), event("delegation.granted", delegation()));
@@ -323,10 +379,16 @@ fn each_rule_refuses_what_it_stands_against() {
         delegation_cases(),
         import_and_ledger_cases(),
         submission_cases(),
+        signature_cases(),
     ];
     for case in cases.into_iter().flatten() {
         seen.insert(case.rule);
-        case.given.by(case.by).signed(case.signed).when(&case.when).refused(case.rule);
+        case.given
+            .by(case.by)
+            .signed(case.signed)
+            .answered(case.answered)
+            .when(&case.when)
+            .refused(case.rule);
     }
     let table: BTreeSet<&str> = RULES.iter().map(|rule| rule.id).collect();
     assert_eq!(seen, table, "a rule without a case, or a case without a rule");

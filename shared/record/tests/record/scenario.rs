@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use trialseal_record::event::Event;
+use trialseal_record::signature::Answered;
 use trialseal_record::{
     Actor, Command, Context, Decision, ErasureState, ImportState, ParticipantState, RULES, Refusal, Role,
     Signed, SiteState, State, StreamId, StreamKind, TrialState, decide,
@@ -74,7 +75,7 @@ impl Given {
     }
 
     pub(crate) fn by(self, role: Role) -> When {
-        When { given: self, id: "actor-1", role, signed: None }
+        When { given: self, id: "actor-1", role, signed: None, answered: None }
     }
 }
 
@@ -83,6 +84,7 @@ pub(crate) struct When {
     id: &'static str,
     role: Role,
     signed: Option<Signed>,
+    answered: Option<Answered>,
 }
 
 impl When {
@@ -96,10 +98,15 @@ impl When {
         Self { signed: signed.into(), ..self }
     }
 
+    /// With this answer of a passkey.
+    pub(crate) fn answered(self, answered: impl Into<Option<Answered>>) -> Self {
+        Self { answered: answered.into(), ..self }
+    }
+
     pub(crate) fn when(self, command: &Command) -> Outcome {
-        let Self { given, id, role, signed } = self;
+        let Self { given, id, role, signed, answered } = self;
         let actor = Actor { id: id.into(), role, organisation: "Example".into() };
-        let context = Context { now_micros: NOW_MICROS, actor, signed, new_id: NEW_ID };
+        let context = Context { now_micros: NOW_MICROS, actor, signed, answered, new_id: NEW_ID };
         let state = State {
             trial: &given.trial,
             site: command.site().and_then(|id| given.sites.get(&StreamId::site(id))),

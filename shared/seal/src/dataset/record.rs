@@ -36,6 +36,8 @@ pub struct RecordChecker {
     /// Gaps beyond [`MAX_GAPS`].
     more_gaps: u64,
     all_headers_shown: bool,
+    /// What the last line showed.
+    shown: Option<(Box<Header>, Hash)>,
 }
 
 /// What a line says.
@@ -58,12 +60,18 @@ impl RecordChecker {
             gaps: Vec::new(),
             more_gaps: 0,
             all_headers_shown: true,
+            shown: None,
         }
     }
 
     /// The number of lines seen.
     pub fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// The header of the last line and the leaf that it gives, where the line showed one.
+    pub fn shown(&self) -> Option<(&Header, Hash)> {
+        self.shown.as_ref().map(|(header, leaf)| (header.as_ref(), *leaf))
     }
 
     /// Takes the next line, without its newline; gives the first finding.
@@ -75,6 +83,7 @@ impl RecordChecker {
     pub fn line_findings(&mut self, line: &[u8]) -> Vec<Finding> {
         let place = self.lines;
         self.lines += 1;
+        self.shown = None;
         if place >= self.head.head.size {
             return Vec::new();
         }
@@ -85,12 +94,16 @@ impl RecordChecker {
                 Vec::new()
             }
             Ok(Line::Header(header, content)) => {
-                self.tree.push(header.leaf());
+                let leaf = header.leaf();
+                self.tree.push(leaf);
                 let mut refusals = Refusals::default();
                 self.check_header(place, &header, &mut refusals);
                 refusals.take(content);
                 let refused = refusals.into_vec().into_iter();
-                refused.map(|refused| finding(place, Some(header.id.clone()), refused)).collect()
+                let findings =
+                    refused.map(|refused| finding(place, Some(header.id.clone()), refused)).collect();
+                self.shown = Some((header, leaf));
+                findings
             }
             Err(refused) => {
                 self.forget_gaps();

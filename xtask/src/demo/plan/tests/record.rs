@@ -39,6 +39,7 @@ impl Record {
                 organisation: "Demo".to_owned(),
             },
             signed: None,
+            answered: None,
             new_id: format!("0190a8f0-0000-7000-8000-{:012}", self.ids.len()).parse().unwrap(),
         };
         let command = self.command(step);
