@@ -59,7 +59,7 @@ pub use load::{Load, assert_kept, assert_sound, under_load};
 pub use mail::MailServer;
 pub use monitor::{Monitor, Pass};
 pub use pilot::pilot_data;
-pub use programs::{other, program, script};
+pub use programs::{driver, other, program, script};
 pub use provider::Provider;
 pub use proxy::{Action, Fault, Moment, Proxy, Step};
 pub use record::{events_from, events_of, read_models, wait_for_import, whole_record_from};

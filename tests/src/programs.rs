@@ -42,14 +42,29 @@ pub fn script(name: &str) -> Command {
     command
 }
 
+/// A script of ours that drives a browser, both installed where they are missing.
+pub fn driver(name: &str) -> Command {
+    static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
+    let folder =
+        INSTALLED.get_or_init(|| installed("browser", "the browser is missing and could not be installed"));
+    let mut command = Command::new("node");
+    command.arg(folder.join(name)).env("NO_PROXY", "*").stdin(Stdio::null());
+    command
+}
+
+/// Runs a script of `xtask` that installs something, and says where.
+pub(crate) fn installed(script: &str, otherwise: &str) -> PathBuf {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask").join(script);
+    let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
+    assert!(output.status.success(), "{otherwise}");
+    String::from_utf8(output.stdout).unwrap().trim_end().into()
+}
+
 /// A program of others, which are installed where they are missing.
 pub fn other(name: &str) -> Command {
     static INSTALLED: OnceLock<PathBuf> = OnceLock::new();
     let folder = INSTALLED.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/others");
-        let output = Command::new(script).stderr(Stdio::inherit()).output().unwrap();
-        assert!(output.status.success(), "other people's programs are missing and could not be installed");
-        String::from_utf8(output.stdout).unwrap().trim_end().into()
+        installed("others", "other people's programs are missing and could not be installed")
     });
     let mut command = Command::new(folder.join(name));
     // Everything is on this machine.

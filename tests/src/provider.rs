@@ -1,12 +1,14 @@
 //! An OpenID Connect provider: npm's `oidc-provider` on loopback, installed where it is missing.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
 use ureq::Agent;
+
+use crate::programs::installed;
 
 /// A provider, and a door behind which tokens are made that it would never make itself. Dropped, it ends.
 #[derive(Debug)]
@@ -22,7 +24,7 @@ impl Provider {
     /// Starts one, which sends browsers back to `callback` and makes tokens for `audience`.
     pub fn start(callback: &str, audience: &str) -> Self {
         let mut command = Command::new("node");
-        command.arg(Path::new(folder()).join("provider.mjs")).args([callback, audience]);
+        command.arg(folder().join("provider.mjs")).args([callback, audience]);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
@@ -87,12 +89,7 @@ impl Drop for Provider {
 }
 
 /// The folder that the provider is installed in.
-fn folder() -> &'static str {
-    static FOLDER: OnceLock<String> = OnceLock::new();
-    FOLDER.get_or_init(|| {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../xtask/provider");
-        let output = Command::new(script).output().unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
-    })
+fn folder() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| installed("provider", "the provider is missing and could not be installed"))
 }

@@ -282,11 +282,15 @@ fn people_log_in_and_out(engine: Engine) {
     assert!(!set.contains("Secure"), "the service is not reached by https: {set}");
     assert_eq!(home.header("cache-control"), "no-store");
 
-    // It counts for reading the API, and for nothing else; as a bearer token it is none.
+    // It counts for reading the API, and for what a page of ours sends; as a bearer token it is none.
     let address = service.address();
     let overview = format!("{address}/v1/trials/PEOPLE-1/overview");
     service.wait("the overview is folded", || (browser.open(&overview).status == 200).then_some(()));
-    assert_eq!(browser.submit(&format!("{address}/v1/trials/PEOPLE-1/exports"), &[]).status, 401);
+    let exports = format!("{address}/v1/trials/PEOPLE-1/exports");
+    for elsewhere in [&[][..], &[("origin", "https://evil.example")], &[("sec-fetch-site", "same-site")]] {
+        assert_eq!(browser.submit_with(&exports, elsewhere, &[]).status, 401, "{elsewhere:?}");
+    }
+    assert_eq!(browser.submit(&exports, &[]).status, 202);
     let cookie = browser.cookie(&address, "trialseal_session").unwrap();
     service.client_with(&cookie).get("/v1/trials").problem(401, "unauthenticated");
     let stored = service.database().texts("SELECT CAST(count(*) AS TEXT) FROM session");

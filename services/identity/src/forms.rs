@@ -29,6 +29,14 @@ pub(crate) struct LoggedIn {
 impl Identity {
     /// Refuses a form that does not come from a page of ours.
     pub(crate) fn same_origin(&self, request: &HttpRequest) -> Result<(), Problem> {
+        if self.is_from_own_page(request) {
+            return Ok(());
+        }
+        Err(forbidden("This form was not sent from a page of this service."))
+    }
+
+    /// Whether the browser says that a page of ours sent this.
+    pub(crate) fn is_from_own_page(&self, request: &HttpRequest) -> bool {
         let header = |name| request.headers().get(name).and_then(|value: &_| value.to_str().ok());
         let site = request.headers().get("sec-fetch-site").map(|site| site.to_str().unwrap_or_default());
         let origin = header(ORIGIN);
@@ -40,9 +48,9 @@ impl Identity {
             (None, None) => false,
         });
         match (site, origin) {
-            (Some("same-origin"), _) => Ok(()),
-            (None, Some(_)) if ours => Ok(()),
-            _ => Err(forbidden("This form was not sent from a page of this service.")),
+            (Some("same-origin"), _) => true,
+            (None, Some(_)) => ours,
+            _ => false,
         }
     }
 

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use actix_web::HttpRequest;
 use async_trait::async_trait;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -67,6 +68,10 @@ impl Holders for StoredHolders {
             Err(NotVouched::Refused(refused)) => Ok(Err(refused)),
             Err(NotVouched::Unavailable(unavailable)) => Err(unavailable),
         }
+    }
+
+    fn is_from_own_page(&self, request: &HttpRequest) -> bool {
+        self.identity.is_from_own_page(request)
     }
 
     fn session_cookie(&self) -> &'static str {

@@ -27,6 +27,9 @@ use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::pages;
 
+pub(crate) use signatures::SignatureList;
+pub(crate) use signing_keys::SigningKeyList;
+
 /// Events, seals or documents that one answer lists at the most: bounds memory and the time of an answer.
 pub(crate) const MAX_LIMIT: u32 = 1_000;
 /// And where the caller does not say how many.

@@ -3,4 +3,5 @@ mod delegations;
 mod pages;
 mod proofs;
 mod reading;
+mod signatures;
 mod submission_keys;

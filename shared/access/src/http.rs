@@ -19,8 +19,8 @@ use trialseal_runtime::request_log::{CallerRole, RequestId};
 
 use crate::{Principal, Token};
 
-/// The cookie in which a browser keeps its session. It counts for reading alone, so that no other site can make a browser
-/// record something; forms of our own pages are looked at by whoever takes them.
+/// The cookie in which a browser keeps its session. It counts for reading, and for what a page of our own sends, so that no other
+/// site can make a browser record something; forms are looked at once more by whoever takes them.
 pub const SESSION_COOKIE: &str = "trialseal_session";
 
 /// The same cookie where the service is reached by https: browsers let nobody but this very host set it, and send it over
@@ -44,6 +44,11 @@ pub trait Holders: Send + Sync {
     /// Whom a provider's token (a JWT) vouches for.
     async fn vouched(&self, _jwt: &str) -> Result<Result<Principal, Refused>, Unavailable> {
         Ok(Err(Refused("no provider is configured, and this is no token of the service's own")))
+    }
+
+    /// Whether the browser says that a page of our own sent this.
+    fn is_from_own_page(&self, _request: &HttpRequest) -> bool {
+        false
     }
 
     /// The name of the cookie that sessions have here.
@@ -137,7 +142,7 @@ enum Shown {
     Cookie(Token),
 }
 
-/// What a request shows: in `Authorization`, or, where it only reads, in the session's cookie.
+/// What a request shows: in `Authorization`, or, where it only reads or comes from a page of our own, in the session's cookie.
 fn shown(request: &ServiceRequest) -> Result<Option<Shown>, Problem> {
     if let Some(header) = request.headers().get(AUTHORIZATION) {
         let text = header.to_str().ok().and_then(|text| text.strip_prefix("Bearer ")).map(str::trim);
@@ -149,7 +154,7 @@ fn shown(request: &ServiceRequest) -> Result<Option<Shown>, Problem> {
             .map(Some)
             .ok_or_else(|| unauthenticated("The Authorization header holds no token of this service."));
     }
-    if !request.method().is_safe() {
+    if !request.method().is_safe() && !holders_of(request)?.is_from_own_page(request.request()) {
         return Ok(None);
     }
     Ok(session_token(request.request())?.map(Shown::Cookie))
@@ -274,6 +279,10 @@ mod tests {
         async fn session(&self, hash: &[u8; 32]) -> Result<Option<Principal>, Unavailable> {
             self.holder(hash).await
         }
+
+        fn is_from_own_page(&self, request: &HttpRequest) -> bool {
+            request.headers().contains_key("own-page")
+        }
     }
 
     async fn ask(build: impl FnOnce(TestRequest, &str, &str) -> TestRequest) -> (StatusCode, String) {
@@ -315,13 +324,15 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_cookie_counts_for_reading_alone() {
+    async fn a_cookie_counts_for_reading_and_on_pages_of_our_own() {
         let cookie = |value: &str| actix_web::cookie::Cookie::new(SESSION_COOKIE, value.to_owned());
         assert_eq!(ask(|request, good, _| request.uri("/who").cookie(cookie(good))).await.0, StatusCode::OK);
-        let posted = ask(|request, good, _| {
+        let post = |request: TestRequest, good: &str| {
             request.uri("/who").method(actix_web::http::Method::POST).cookie(cookie(good))
-        });
-        assert_eq!(posted.await.0, StatusCode::UNAUTHORIZED);
+        };
+        assert_eq!(ask(|request, good, _| post(request, good)).await.0, StatusCode::UNAUTHORIZED);
+        let own = ask(|request, good, _| post(request, good).insert_header(("own-page", "yes")));
+        assert_eq!(own.await.0, StatusCode::OK);
         assert_eq!(ask(|request, _, _| request.uri("/open").cookie(cookie("old"))).await.0, StatusCode::OK);
         assert_eq!(ask(|request, _, bad| request.uri("/open").cookie(cookie(bad))).await.0, StatusCode::OK);
         let unknown = ask(|request, _, bad| request.uri("/who").cookie(cookie(bad))).await;

@@ -10,6 +10,10 @@ use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TY
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// Besides, the script files of our own, which ask nobody but this service. None that stands in a page runs.
+const POLICY_WITH_SCRIPT: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; form-action 'self'; \
+     base-uri 'none'; frame-ancestors 'none'";
+
 /// A text as it stands in HTML, between tags or in a quoted attribute.
 pub fn escape(text: impl Display) -> String {
     let text = text.to_string();
@@ -53,12 +57,23 @@ pub(crate) struct IsPage;
 
 /// As [`page`], with another status than 200.
 pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> HttpResponse {
+    answer(status, POLICY, "", (title, origin, main))
+}
+
+/// As [`page`], with a script file of our own; `script` is its address.
+pub fn page_with_script(title: &str, origin: &str, main: &str, script: &str) -> HttpResponse {
+    let script = format!("<script type=\"module\" src=\"{}\"></script>", escape(script));
+    answer(StatusCode::OK, POLICY_WITH_SCRIPT, &script, (title, origin, main))
+}
+
+fn answer(status: StatusCode, policy: &str, head: &str, page: (&str, &str, &str)) -> HttpResponse {
+    let (title, origin, main) = page;
     let (title, origin) = (escape(title), escape(origin));
     let html = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>{title} · {origin}</title>\
-         <link rel=\"stylesheet\" href=\"/style.css\"></head><body>\
+         <link rel=\"stylesheet\" href=\"/style.css\">{head}</head><body>\
          <a class=\"skip\" href=\"#main\">Skip to the content</a>\
          <header><div class=\"wide\"><a class=\"brand\" href=\"/\">trialseal</a>\
          <nav aria-label=\"Pages\"><a href=\"/\">Integrity</a><a href=\"/api\">API</a>\
@@ -68,7 +83,7 @@ pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> Htt
     );
     let mut response = HttpResponse::build(status)
         .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
-        .insert_header((CONTENT_SECURITY_POLICY, POLICY))
+        .insert_header((CONTENT_SECURITY_POLICY, policy))
         .insert_header((CACHE_CONTROL, "no-store"))
         .body(html);
     response.extensions_mut().insert(IsPage);

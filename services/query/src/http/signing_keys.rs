@@ -61,6 +61,11 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKeyList {
+    /// The passkey that somebody has in use.
+    pub(crate) fn in_use_by(&self, holder: &str) -> Option<&SigningKey> {
+        self.keys.iter().find(|key| key.in_use && key.holder.as_str() == holder)
+    }
+
     fn take(&mut self, header: &Header, event: Event) {
         match event {
             Event::SigningKeyRegistered(event) => self.keys.push(SigningKey {

@@ -169,7 +169,7 @@ impl Query {
         if reached.is_empty() {
             html.push_str("<p>Your account reaches no trial that has an event yet.</p>");
         }
-        html.push_str(&self.cards(&reached).await?);
+        html.push_str(&self.cards(&reached, principal.may(Permission::ReadParticipantData)).await?);
         Ok(html)
     }
 
@@ -181,13 +181,13 @@ impl Query {
                 public.push((trial.clone(), size));
             }
         }
-        self.cards(&public).await
+        self.cards(&public, false).await
     }
 
-    async fn cards(self: &Arc<Self>, trials: &[(TrialId, u64)]) -> Result<String, Problem> {
+    async fn cards(self: &Arc<Self>, trials: &[(TrialId, u64)], links: bool) -> Result<String, Problem> {
         let overviews = self.overviews(trials).await?;
         let cards = trials.iter().zip(&overviews);
-        Ok(cards.map(|((trial, size), overview)| card(trial, *size, overview.as_ref())).collect())
+        Ok(cards.map(|((trial, size), overview)| card(trial, *size, overview.as_ref(), links)).collect())
     }
 }
 
@@ -206,8 +206,8 @@ fn time_of(seconds: u64) -> Option<String> {
     Some(time(Timestamp::from_micros(seconds * 1_000_000)))
 }
 
-/// One trial at a glance.
-fn card(trial: &TrialId, size: u64, overview: Option<&Overview>) -> String {
+/// One trial at a glance, with a way to its participants for those who may see them.
+fn card(trial: &TrialId, size: u64, overview: Option<&Overview>, links: bool) -> String {
     let title =
         overview.and_then(|overview| overview.title.as_ref()).map_or(trial.as_str(), |title| title.as_str());
     let mut html = format!(
@@ -225,6 +225,9 @@ fn card(trial: &TrialId, size: u64, overview: Option<&Overview>) -> String {
         if let Some(version) = overview.protocol_versions.last() {
             let _ = write!(html, "<p>Protocol version {}.</p>", escape(&version.version));
         }
+    }
+    if links {
+        let _ = write!(html, "<p><a href=\"/trials/{}/participants\">Participants</a></p>", escape(trial));
     }
     html.push_str("</article>");
     html
