@@ -39,6 +39,7 @@ mod record;
 mod rng;
 mod service;
 mod signatory;
+mod softhsm;
 mod submitter;
 mod tls;
 mod trial;
@@ -66,6 +67,7 @@ pub use record::{events_from, events_of, read_models, wait_for_import, whole_rec
 pub use rng::{Rng, seed};
 pub use service::{Role, Service};
 pub use signatory::Signatory;
+pub use softhsm::SoftHsm;
 pub use submitter::Submitter;
 pub use tls::{Authority, Front};
 pub use trial::{Trial, bodies};

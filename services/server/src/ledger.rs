@@ -17,11 +17,11 @@ use trialseal_seal::trust::Trust;
 use trialseal_store::{Progress, Store};
 use trialseal_store_postgres::{PostgresKeys, PostgresStore};
 use trialseal_store_sqlite::SqliteStore;
-use trialseal_vault::{DataKeys, MasterKeyFile, Vault};
+use trialseal_vault::{DataKeys, Vault};
 
 use crate::policy::PublicationPolicy;
 use crate::register::Register;
-use crate::{files, key_store, keys};
+use crate::{files, key_store, keys, master_key};
 
 /// A ledger's folder, its database and its key store, before anybody has looked at a key.
 pub(crate) struct Found {
@@ -87,6 +87,12 @@ impl Ledger {
                 "the data keys of this ledger still lie in the database of the record: start serve once, which moves them"
             );
         }
+        if master_key::is_to_be_moved(settings) {
+            bail!(
+                "the master key still lies in {}, and is to lie on the token: start serve once, which moves it",
+                settings.master_key_file.display()
+            );
+        }
         Self::with_keys(settings, found).await
     }
 
@@ -105,14 +111,12 @@ impl Ledger {
     pub(crate) async fn with_keys(settings: &Settings, found: Found) -> Result<Self> {
         let Found { dir, store, keys } = found;
         // Only a ledger without any event gets new keys. To one that has events a missing key is a loss to be told of.
-        let master = if store.head().await?.position == 0 {
+        let is_new = store.head().await?.position == 0;
+        if is_new {
             keys::make_missing(&keys::file(&dir, KeyPurpose::Log))?;
             keys::make_missing(&keys::file(&dir, KeyPurpose::Export))?;
-            MasterKeyFile::open_or_create(&settings.master_key_file)?
-        } else {
-            MasterKeyFile::open(&settings.master_key_file)?
-        };
-        let vault = key_store::open_vault(store.as_ref(), keys, Arc::new(master)).await?;
+        }
+        let vault = master_key::open_vault(settings, store.as_ref(), keys, is_new).await?;
         let log = log_keys(&dir, &store, &vault).await?;
         let policy = PublicationPolicy::read(settings.policy_file.as_deref(), &log)?;
         Ok(Self { dir, store, vault: Arc::new(vault), policy })

@@ -15,6 +15,7 @@ mod keys;
 mod ledger;
 mod limits;
 mod lock;
+mod master_key;
 mod policy;
 mod register;
 mod roles;

@@ -37,6 +37,8 @@ pub struct Settings {
     pub origin: Option<String>,
     /// File of the key that wraps the data keys.
     pub master_key_file: PathBuf,
+    /// The token that has that key, where it lies in no file.
+    pub token: Option<TokenSettings>,
     /// File of the publication policy without its log; nobody is asked for anything where there is none.
     pub policy_file: Option<PathBuf>,
     /// File of certificate authorities that are believed beside the public ones.
@@ -84,6 +86,17 @@ pub struct TlsFiles {
     pub certificate: PathBuf,
     /// File of the key.
     pub key: PathBuf,
+}
+
+/// A PKCS#11 token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// The library that speaks with it.
+    pub module: PathBuf,
+    /// Its label.
+    pub label: String,
+    /// File of its user's PIN.
+    pub pin_file: PathBuf,
 }
 
 /// Who puts times on published notes.
@@ -236,6 +249,7 @@ impl Settings {
             master_key_file: env
                 .set(names::MASTER_KEY_FILE)
                 .map_or_else(|| dir.join("keys/master.key"), PathBuf::from),
+            token: env.token()?,
             policy_file: env.set(names::POLICY_FILE).map(PathBuf::from),
             ca_file: env.set(names::CA_FILE).map(PathBuf::from),
             witness_patience: Duration::from_millis(env.number(names::WITNESS_PATIENCE_MS, 10..=60_000)?),
@@ -407,6 +421,21 @@ impl<F: Fn(&str) -> Option<String>> Env<F> {
             (Some(_), None) => Err(absent(names::TLS_KEY_FILE, names::TLS_CERT_FILE)),
             (None, Some(_)) => Err(absent(names::TLS_CERT_FILE, names::TLS_KEY_FILE)),
         }
+    }
+
+    /// All three or none: with one of them alone somebody believes that the key lies on a token.
+    fn token(&self) -> Result<Option<TokenSettings>, SettingsError> {
+        let (module, label, pin_file) = (names::PKCS11_MODULE, names::PKCS11_TOKEN, names::PKCS11_PIN_FILE);
+        let missing = match (self.set(module), self.set(label), self.set(pin_file)) {
+            (None, None, None) => return Ok(None),
+            (Some(module), Some(label), Some(pin_file)) => {
+                return Ok(Some(TokenSettings { module: module.into(), label, pin_file: pin_file.into() }));
+            }
+            (None, ..) => module,
+            (_, None, _) => label,
+            (.., None) => pin_file,
+        };
+        Err(SettingsError::absent(missing, "set where another TRIALSEAL_PKCS11_… setting is"))
     }
 
     fn timestamps(&self) -> Result<Option<TimestampSettings>, SettingsError> {

@@ -23,6 +23,8 @@ mod keyed;
 mod keys;
 mod master_key_file;
 pub mod memory;
+mod moved;
+mod pkcs11;
 mod random;
 mod ring;
 #[cfg(test)]
@@ -33,4 +35,6 @@ pub use data_key::DataKey;
 pub use error::{KeyStoreError, VaultError};
 pub use keys::{DataKeys, KeyManagement, StoredKey, WrappedKey};
 pub use master_key_file::MasterKeyFile;
+pub use moved::MovedMasterKey;
+pub use pkcs11::{MasterKeyToken, Token};
 pub use vault::Vault;

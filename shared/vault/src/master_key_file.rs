@@ -60,6 +60,20 @@ impl MasterKeyFile {
         Ok(Self { path: path.to_owned(), keys: RwLock::new(keys) })
     }
 
+    /// Overwrites the file, and that of its successor if there is one, and removes them: for a key whose place another back end
+    /// has taken. After a crash in here there is still a file to be opened, or none.
+    pub fn destroy(&self) -> Result<(), VaultError> {
+        let _nobody_else = self.write();
+        for path in [&successor(&self.path), &self.path] {
+            if fs::symlink_metadata(path).is_ok() {
+                let removed = overwrite(path).and_then(|()| fs::remove_file(path));
+                removed.map_err(|error| refused(path, format!("cannot be destroyed: {error}")))?;
+            }
+        }
+        let synced = sync_folder(&self.path);
+        synced.map_err(|error| refused(&self.path, format!("cannot be destroyed: {error}")))
+    }
+
     /// The keys, also after a panic elsewhere: they are changed in one step.
     fn read(&self) -> RwLockReadGuard<'_, Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner)

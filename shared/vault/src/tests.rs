@@ -19,7 +19,9 @@ use crate::{
 
 mod file;
 mod master_key_file;
+mod pkcs11;
 mod renewal;
+pub(crate) mod softhsm;
 mod values;
 
 const ORIGIN: &str = "ledger.example.org/main";

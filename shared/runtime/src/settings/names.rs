@@ -51,6 +51,18 @@ pub(super) const MASTER_KEY_FILE: Setting = (
     "<dir>/keys/master.key",
     "File of the key that wraps the data keys; mode 0600.",
 );
+pub(super) const PKCS11_MODULE: Setting = (
+    "TRIALSEAL_PKCS11_MODULE",
+    "<none>",
+    "Library (PKCS#11 module) of the token on which the key that wraps the data keys is made and kept, in the place of that file.",
+);
+pub(super) const PKCS11_TOKEN: Setting =
+    ("TRIALSEAL_PKCS11_TOKEN", "<none>", "Label of that token. Asked for where the module is set.");
+pub(super) const PKCS11_PIN_FILE: Setting = (
+    "TRIALSEAL_PKCS11_PIN_FILE",
+    "<none>",
+    "File with the PIN of that token's user; mode 0600. Asked for where the module is set.",
+);
 pub(super) const POLICY_FILE: Setting = (
     "TRIALSEAL_POLICY_FILE",
     "<none>",
@@ -179,6 +191,9 @@ pub const SETTINGS: &[Setting] = &[
     KEY_DATABASE_URL,
     ORIGIN,
     MASTER_KEY_FILE,
+    PKCS11_MODULE,
+    PKCS11_TOKEN,
+    PKCS11_PIN_FILE,
     POLICY_FILE,
     CA_FILE,
     WITNESS_PATIENCE_MS,

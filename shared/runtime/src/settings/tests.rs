@@ -154,6 +154,30 @@ fn a_timestamp_authority_is_named_with_what_its_answers_are_checked_with() {
 }
 
 #[test]
+fn a_token_is_named_with_its_module_and_its_pin_or_not_at_all() {
+    let all = [
+        ("TRIALSEAL_PKCS11_MODULE", "/usr/lib/softhsm/libsofthsm2.so"),
+        ("TRIALSEAL_PKCS11_TOKEN", "ledger"),
+        ("TRIALSEAL_PKCS11_PIN_FILE", "pin"),
+    ];
+    let token = with(&all).unwrap().token.unwrap();
+    assert_eq!((token.module.as_path(), token.label.as_str()), (Path::new(all[0].1), "ledger"));
+    assert_eq!(token.pin_file, Path::new("pin"));
+    assert_eq!(with(&[]).unwrap().token, None);
+    for missing in all {
+        let others: Vec<_> = all.into_iter().filter(|setting| *setting != missing).collect();
+        let error = with(&others).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!(
+                "{} is not set, but it must be set where another TRIALSEAL_PKCS11_… setting is",
+                missing.0
+            )
+        );
+    }
+}
+
+#[test]
 fn misspelt_names_are_found() {
     let names = ["PATH", "TRIALSEAL_PORT", "TRIALSEAL_PROT"];
     assert_eq!(unknown(names.map(str::to_owned)), ["TRIALSEAL_PROT"]);
