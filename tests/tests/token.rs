@@ -132,6 +132,9 @@ fn a_master_key_is_moved_from_its_file_to_the_token(engine: Engine) {
     let master = service.dir().join("keys/master.key");
     let (file, backup) = (fs::read(&master).unwrap(), key_store(&service));
 
+    // A renewal in the file had begun, and was broken off before its successor came into use.
+    let next = service.dir().join("keys/master.next.key");
+    write_key(&next, &[7; 32]);
     let hsm = SoftHsm::default();
     hsm.give_to(&mut service);
     // A command does not move it: whoever serves might still use it.
@@ -139,7 +142,7 @@ fn a_master_key_is_moved_from_its_file_to_the_token(engine: Engine) {
     assert!(String::from_utf8_lossy(&said.stderr).contains("start serve once, which moves it"));
     assert!(hsm.objects().is_empty() && master.exists());
     service.start_again();
-    assert_eq!((hsm.objects().len(), master.exists()), (1, false));
+    assert_eq!((hsm.objects().len(), master.exists(), next.exists()), (1, false, false));
     service.wait_until_folded(TRIAL);
     assert!(read_models(&monitor, TRIAL) == read, "something reads otherwise than before");
     erase(&service, &trial, &gone);

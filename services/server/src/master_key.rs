@@ -38,12 +38,16 @@ pub(crate) async fn open_vault(
         let master = if is_new { MasterKeyFile::open_or_create(file)? } else { MasterKeyFile::open(file)? };
         return key_store::open_vault(store, keys, Arc::new(master)).await;
     };
-    // The file of a ledger that needs it has to be there, or the keys on the token would be new ones beside those that are lost.
-    let former = (is_to_be_moved(settings) || !is_new && !is_on_a_token).then(|| MasterKeyFile::open(file));
-    let former = former.transpose()?;
+    // Where the ledger needs the file, it has to be there: a new key on the token would open nothing.
+    let is_in_the_file = !is_new && !is_on_a_token;
+    if is_in_the_file && MasterKeyFile::open(file)?.former_id().is_some() {
+        // A renewal that was broken off ends first: each has one former key.
+        let master = Arc::new(MasterKeyFile::open(file)?);
+        key_store::open_vault(store, Arc::clone(&keys), master).await?.renew_master_key().await?;
+    }
     let master = open_token(token, store.origin(), !is_on_a_token).await?;
-    if let Some(former) = former {
-        move_keys(file, former, &master, store, &keys).await?;
+    if file.exists() {
+        move_keys(file, &master, store, &keys).await?;
     }
     key_store::open_vault(store, keys, master).await
 }
@@ -52,12 +56,11 @@ pub(crate) async fn open_vault(
 /// and goes on.
 async fn move_keys(
     file: &Path,
-    former: MasterKeyFile,
     master: &Arc<dyn KeyManagement>,
     store: &dyn Store,
     keys: &Arc<dyn DataKeys>,
 ) -> Result<()> {
-    let moved = MovedMasterKey::new(former, Arc::clone(master));
+    let moved = MovedMasterKey::new(MasterKeyFile::open(file)?, Arc::clone(master));
     let vault = key_store::open_vault(store, Arc::clone(keys), Arc::new(moved)).await?;
     let count = vault.renew_master_key().await?;
     tracing::info!(count, file = %file.display(), master_key = master.id(), "server.master_key.moved");

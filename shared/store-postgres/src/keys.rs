@@ -85,6 +85,28 @@ impl PostgresKeys {
         session.commit().await.map(|()| true)
     }
 
+    /// Replaces keys whose master key is in use; whoever takes another into use waits for it. `false` where another one is.
+    async fn replace(&self, keys: &[WrappedKey]) -> Result<bool> {
+        let mut session = self.pool.session().await?;
+        session.begin().await?;
+        let in_use = query_as("SELECT id FROM master_key WHERE ledger = $1 FOR SHARE").bind(&self.origin);
+        let in_use: Option<(String,)> = session.optional(in_use).await?;
+        let in_use = in_use.as_ref().map(|(id,)| id);
+        if keys.iter().any(|key| Some(&key.master) != in_use) {
+            return Ok(false);
+        }
+        let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
+        let masters: Vec<_> = keys.iter().map(|key| key.master.as_str()).collect();
+        let wrapped: Vec<_> = keys.iter().map(|key| key.wrapped.as_slice()).collect();
+        let replace = query(
+            "UPDATE data_key SET master = anew.master, wrapped = anew.wrapped
+             FROM unnest($2::UUID[], $3::TEXT[], $4::BYTEA[]) AS anew (id, master, wrapped)
+             WHERE data_key.ledger = $1 AND data_key.id = anew.id AND data_key.wrapped IS NOT NULL",
+        );
+        session.execute(replace.bind(&self.origin).bind(ids).bind(masters).bind(wrapped)).await?;
+        session.commit().await.map(|()| true)
+    }
+
     async fn stored(&self, scope: &Scope) -> Result<Option<StoredKey>> {
         let row = query_as::<_, StoredKeyColumns>(
             "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND scope = $2",
@@ -139,13 +161,14 @@ impl DataKeys for PostgresKeys {
         Ok(id.map(|(id,)| id))
     }
 
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
+    async fn use_master_key(&self, master: &str, former: &str) -> Result<(), KeyStoreError> {
         let take = query(
             "INSERT INTO master_key (ledger, id) VALUES ($1, $2)
-             ON CONFLICT (ledger) DO UPDATE SET id = excluded.id",
+             ON CONFLICT (ledger) DO UPDATE SET id = excluded.id WHERE master_key.id IN ($2, $3)",
         );
-        let take = take.bind(&self.origin).bind(master);
-        self.pool.execute(take).await.map(|_| ()).map_err(unavailable)
+        let take = take.bind(&self.origin).bind(master).bind(former);
+        let taken = self.pool.execute(take).await.map_err(unavailable)?;
+        if taken == 0 { Err(KeyStoreError::OtherMasterKey) } else { Ok(()) }
     }
 
     async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
@@ -161,16 +184,11 @@ impl DataKeys for PostgresKeys {
     }
 
     async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError> {
-        let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
-        let masters: Vec<_> = keys.iter().map(|key| key.master.as_str()).collect();
-        let wrapped: Vec<_> = keys.iter().map(|key| key.wrapped.as_slice()).collect();
-        let replace = query(
-            "UPDATE data_key SET master = anew.master, wrapped = anew.wrapped
-             FROM unnest($2::UUID[], $3::TEXT[], $4::BYTEA[]) AS anew (id, master, wrapped)
-             WHERE data_key.ledger = $1 AND data_key.id = anew.id AND data_key.wrapped IS NOT NULL",
-        );
-        let replace = replace.bind(&self.origin).bind(ids).bind(masters).bind(wrapped);
-        self.pool.execute(replace).await.map(|_| ()).map_err(unavailable)
+        if self.replace(keys).await.map_err(unavailable)? {
+            Ok(())
+        } else {
+            Err(KeyStoreError::OtherMasterKey)
+        }
     }
 }
 

@@ -45,7 +45,7 @@ async fn a_new_master_key_waits_for_keys_that_are_being_added() {
         let mut adding = PgConnection::connect(&url).await.unwrap();
         adding.execute("BEGIN; SELECT id FROM master_key FOR SHARE").await.unwrap();
         let renewing = keys.clone();
-        let renewing = tokio::spawn(async move { renewing.use_master_key("b").await });
+        let renewing = tokio::spawn(async move { renewing.use_master_key("b", "a").await });
         waits(&renewing).await;
         adding.execute("COMMIT").await.unwrap();
         renewing.await.unwrap().unwrap();

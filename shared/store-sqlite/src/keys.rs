@@ -114,17 +114,18 @@ impl DataKeys for SqliteKeys {
         id.bind(&self.origin).fetch_optional(&self.readers).await.map_err(unavailable)
     }
 
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
-        sqlx::query(
+    async fn use_master_key(&self, master: &str, former: &str) -> Result<(), KeyStoreError> {
+        let taken = sqlx::query(
             "INSERT INTO master_key (ledger, id) VALUES (?1, ?2)
-             ON CONFLICT (ledger) DO UPDATE SET id = excluded.id",
+             ON CONFLICT (ledger) DO UPDATE SET id = excluded.id WHERE master_key.id IN (?2, ?3)",
         )
         .bind(&self.origin)
         .bind(master)
+        .bind(former)
         .execute(&self.writer)
         .await
         .map_err(unavailable)?;
-        Ok(())
+        if taken.rows_affected() == 0 { Err(KeyStoreError::OtherMasterKey) } else { Ok(()) }
     }
 
     async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
@@ -140,6 +141,11 @@ impl DataKeys for SqliteKeys {
 
     async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError> {
         let mut tx = self.begin().await?;
+        let in_use = sqlx::query_scalar("SELECT id FROM master_key WHERE ledger = ?1").bind(&self.origin);
+        let in_use: Option<String> = in_use.fetch_optional(&mut *tx).await.map_err(unavailable)?;
+        if keys.iter().any(|key| Some(&key.master) != in_use.as_ref()) {
+            return Err(KeyStoreError::OtherMasterKey);
+        }
         for key in keys {
             let replace = sqlx::query(
                 "UPDATE data_key SET master = ?3, wrapped = ?4

@@ -287,8 +287,8 @@ impl DataKeys for FaultyKeys {
         self.call("master_key", self.inner.master_key()).await
     }
 
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
-        self.call("use_master_key", self.inner.use_master_key(master)).await
+    async fn use_master_key(&self, master: &str, former: &str) -> Result<(), KeyStoreError> {
+        self.call("use_master_key", self.inner.use_master_key(master, former)).await
     }
 
     async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {

@@ -24,6 +24,7 @@ macro_rules! key_store_tests {
             a_scope_can_be_closed_before_it_has_a_key
             keys_are_added_under_the_master_key_in_use
             all_keys_are_wrapped_anew_and_destroyed_ones_stay_so
+            who_stood_still_brings_no_former_master_key_back
         }
     };
     ($with:path; $($check:ident)*) => {
@@ -118,7 +119,7 @@ pub async fn keys_are_added_under_the_master_key_in_use(keys: Arc<dyn DataKeys>)
     assert_eq!(keys.master_key().await.unwrap(), None);
     add(keys.as_ref(), [1]).await;
     assert_eq!(keys.master_key().await.unwrap().as_deref(), Some("master-1"));
-    keys.use_master_key("master-2").await.unwrap();
+    keys.use_master_key("master-2", "master-1").await.unwrap();
     assert_eq!(keys.master_key().await.unwrap().as_deref(), Some("master-2"));
     let refused = keys.add_data_key(&wrapped(2, &participant(2))).await;
     assert_eq!(refused, Err(KeyStoreError::OtherMasterKey));
@@ -134,7 +135,7 @@ pub async fn keys_are_added_under_the_master_key_in_use(keys: Arc<dyn DataKeys>)
 pub async fn all_keys_are_wrapped_anew_and_destroyed_ones_stay_so(keys: Arc<dyn DataKeys>) {
     add(keys.as_ref(), 1..=5).await;
     keys.destroy_data_key(&participant(2)).await.unwrap();
-    keys.use_master_key("master-2").await.unwrap();
+    keys.use_master_key("master-2", "master-1").await.unwrap();
     let mut replaced = Vec::new();
     loop {
         let some = keys.wrapped_by_others("master-2", 3).await.unwrap();
@@ -163,4 +164,26 @@ pub async fn all_keys_are_wrapped_anew_and_destroyed_ones_stay_so(keys: Arc<dyn 
     for number in [2, 5] {
         assert_eq!(keys.data_key_of(&participant(number)).await.unwrap(), Some(StoredKey::Destroyed));
     }
+}
+
+/// A process that stood still in the midst of a renewal, while another carried it out and began the next: neither its master
+/// key comes into use again, nor what it has wrapped into the place of what is there.
+pub async fn who_stood_still_brings_no_former_master_key_back(keys: Arc<dyn DataKeys>) {
+    add(keys.as_ref(), [1]).await;
+    let under = |master: &str| WrappedKey { master: master.into(), ..wrapped(1, &participant(1)) };
+    for _ in 0..2 {
+        keys.use_master_key("master-2", "master-1").await.unwrap();
+    }
+    keys.replace_data_keys(&[under("master-2")]).await.unwrap();
+    keys.use_master_key("master-3", "master-2").await.unwrap();
+    for (master, former) in [("master-2", "master-1"), ("master-1", "master-0")] {
+        assert_eq!(keys.use_master_key(master, former).await, Err(KeyStoreError::OtherMasterKey));
+        let replaced = keys.replace_data_keys(&[under("master-3"), under(master)]).await;
+        assert_eq!(replaced, Err(KeyStoreError::OtherMasterKey));
+    }
+    assert_eq!(keys.master_key().await.unwrap().as_deref(), Some("master-3"));
+    let stored = keys.data_key(Uuid::from_u128(1)).await.unwrap();
+    assert_eq!(stored, Some(StoredKey::Wrapped(under("master-2"))));
+    keys.replace_data_keys(&[under("master-3")]).await.unwrap();
+    assert_eq!(keys.wrapped_by_others("master-3", 9).await.unwrap(), []);
 }

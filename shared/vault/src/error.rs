@@ -9,8 +9,8 @@ pub enum KeyStoreError {
     /// It cannot answer. Holds what the engine says, which is never a key.
     #[error("the store of data keys cannot answer: {0}")]
     Unavailable(String),
-    /// A key cannot be added under a master key that is not in use.
-    #[error("another master key is in use than the one that wrapped the key to be added")]
+    /// A key cannot be stored under a master key that is not in use.
+    #[error("another master key is in use than the one at hand: another process has taken it into use since")]
     OtherMasterKey,
 }
 

@@ -55,13 +55,21 @@ pub trait DataKeys: Send + Sync {
     /// The master key that is in use; `None` before the first data key.
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError>;
 
-    /// Takes `master` into use. Once this is durable, keys are added under it alone.
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError>;
+    /// Takes `master` into use in the place of `former`; where it is in use already, nothing changes. Once this is durable, keys
+    /// are stored under it alone.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::OtherMasterKey`] where neither of the two is in use: others have gone on since.
+    async fn use_master_key(&self, master: &str, former: &str) -> Result<(), KeyStoreError>;
 
     /// Up to `limit` keys that another master key than `master` wrapped.
     async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError>;
 
     /// Puts these wrapped forms in the place of the former ones, durably; keys that were destroyed since stay so.
+    ///
+    /// # Errors
+    /// [`KeyStoreError::OtherMasterKey`] where another master key is in use than the one that wrapped these: it may be about to
+    /// be destroyed.
     async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError>;
 }
 

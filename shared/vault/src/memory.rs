@@ -83,8 +83,12 @@ impl DataKeys for MemoryKeys {
         Ok(self.rows().master.clone())
     }
 
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
-        self.rows().master = Some(master.to_owned());
+    async fn use_master_key(&self, master: &str, former: &str) -> Result<(), KeyStoreError> {
+        let mut rows = self.rows();
+        if rows.master.as_ref().is_some_and(|in_use| in_use != master && in_use != former) {
+            return Err(KeyStoreError::OtherMasterKey);
+        }
+        rows.master = Some(master.to_owned());
         Ok(())
     }
 
@@ -96,6 +100,9 @@ impl DataKeys for MemoryKeys {
 
     async fn replace_data_keys(&self, keys: &[WrappedKey]) -> Result<(), KeyStoreError> {
         let mut rows = self.rows();
+        if keys.iter().any(|key| Some(&key.master) != rows.master.as_ref()) {
+            return Err(KeyStoreError::OtherMasterKey);
+        }
         for key in keys {
             let row = rows.keys.get_mut(&key.scope).filter(|row| row.id == Some(key.id));
             if let Some(stored) = row.and_then(|row| row.key.as_mut()) {

@@ -16,7 +16,7 @@ pub struct MovedMasterKey {
 }
 
 impl MovedMasterKey {
-    /// From a file to where the successor lies already.
+    /// From a file whose own renewal is not under way, to where the successor lies already.
     pub fn new(from: MasterKeyFile, to: Arc<dyn KeyManagement>) -> Self {
         Self { from, to }
     }
@@ -49,11 +49,12 @@ impl KeyManagement for MovedMasterKey {
         Ok(())
     }
 
+    /// While the other back end renews its own, that has begun since the file's key was in use.
     fn former_id(&self) -> Option<String> {
-        Some(self.from.id())
+        self.to.former_id().or_else(|| Some(self.from.id()))
     }
 
-    /// A renewal of the other back end that was broken off before ends here as well.
+    /// A renewal of the other back end that was broken off ends here as well.
     async fn destroy_former(&self) -> Result<(), VaultError> {
         self.from.destroy()?;
         self.to.destroy_former().await

@@ -55,9 +55,7 @@ impl Ring {
             // The master key changed since the key was wrapped; or a successor was made, and the renewal broken off before
             // it came into use.
             Err(KeyStoreError::OtherMasterKey) => {
-                if self.management.former_id().is_some() {
-                    self.keys.use_master_key(&self.management.id()).await?;
-                }
+                self.use_successor().await?;
                 Ok(self.keys.add_data_key(&self.make(scope).await?).await?)
             }
             added => Ok(added?),
@@ -108,8 +106,8 @@ impl Ring {
     pub(crate) async fn renew_master_key(&self) -> Result<u64, VaultError> {
         self.management.succeed().await?;
         let master = self.management.id();
-        self.keys.use_master_key(&master).await?;
-        // From here on no key is added under the former one, so this ends, and none is left.
+        self.use_successor().await?;
+        // From here on no key is stored under the former one, so this ends, and none is left.
         let mut count = 0;
         loop {
             let stored = self.keys.wrapped_by_others(&master, REWRAPPED_AT_ONCE).await?;
@@ -125,6 +123,15 @@ impl Ring {
         }
         self.management.destroy_former().await?;
         Ok(count)
+    }
+
+    /// Takes the successor into use, where there is one. Of processes that carry on one renewal all may do so; one that stood
+    /// still while the others went on to the next one is refused, here and with what it has wrapped.
+    async fn use_successor(&self) -> Result<(), VaultError> {
+        if let Some(former) = self.management.former_id() {
+            self.keys.use_master_key(&self.management.id(), &former).await?;
+        }
+        Ok(())
     }
 
     async fn rewrap(&self, stored: WrappedKey) -> Result<WrappedKey, VaultError> {

@@ -98,9 +98,9 @@ impl DataKeys for Memory {
         self.keys.master_key().await
     }
 
-    async fn use_master_key(&self, master: &str) -> Result<(), KeyStoreError> {
+    async fn use_master_key(&self, master: &str, former: &str) -> Result<(), KeyStoreError> {
         self.step()?;
-        self.keys.use_master_key(master).await
+        self.keys.use_master_key(master, former).await
     }
 
     async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
