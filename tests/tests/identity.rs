@@ -11,6 +11,7 @@ on_both_engines!(
     nobody_gives_more_than_they_may,
     what_is_given_on_the_server_is_in_the_record_before_it_counts,
     the_first_administrator_is_made_once,
+    who_may_do_what_stands_in_the_record,
     people_log_in_and_out,
     an_account_is_disabled_at_once,
     whoever_takes_over_an_account_stands_in_the_record,
@@ -123,6 +124,30 @@ fn an_administrator_gives_tokens_and_takes_them_back(engine: Engine) {
         admin.get(&receipt).expect(200);
     }
     assert!(!service.log().contains(token));
+}
+
+fn who_may_do_what_stands_in_the_record(engine: Engine) {
+    let service = Service::start(engine);
+    let inspector = service.client(Role::Inspector);
+    let told = inspector.json("/v1/permissions");
+    let line = |list: &str, name: &str, of: &str| {
+        let lines = told["policy"][list].as_array().unwrap().iter();
+        lines.clone().find(|line| line[name] == of).unwrap_or_else(|| panic!("no {of} in {told}")).clone()
+    };
+    let enrol = line("commands", "command", "enrol-participant");
+    assert_eq!(
+        (&enrol["roles"], &enrol["task"]),
+        (&json!(["investigator", "site-staff"]), &json!("enrolment"))
+    );
+    let reads = line("permissions", "permission", "read-participant-data");
+    assert!(!reads["roles"].as_array().unwrap().contains(&json!("admin")), "{reads}");
+    assert!(inspector.json("/v1/permissions?at=2020-01-01T00:00:00.000000Z").get("policy").is_none());
+    inspector.get("/v1/permissions?at=yesterday").problem(400, "malformed");
+
+    service.wait_until_sealed();
+    let receipt = format!("/v1/trials/_ledger/events/{}/receipt", told["policy"]["trialseq"]);
+    let receipt = service.client(Role::Monitor).json(&receipt);
+    assert_eq!(receipt["header"]["type"], "policy.changed", "{receipt}");
 }
 
 fn nobody_gives_more_than_they_may(engine: Engine) {

@@ -78,6 +78,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/exports/{export}/dataset.zip", EXPORTS_ALL),
     ("GET", "/v1/seals", EVERYBODY),
     ("GET", "/v1/grants", OVERSEES),
+    ("GET", "/v1/permissions", EVERYBODY),
     ("GET", "/v1/tokens", &[Admin]),
     ("POST", "/v1/tokens", &[Admin]),
     ("DELETE", "/v1/tokens/{token}", &[Admin]),

@@ -97,6 +97,9 @@ fn a_trial_from_registration_to_results(engine: Engine) {
         .into_iter()
         .partition(|event| event["header"]["type"] == "key.registered");
     assert_eq!(keys.len(), 2);
+    let (policies, others): (Vec<_>, Vec<_>) =
+        others.into_iter().partition(|event| event["header"]["type"] == "policy.changed");
+    assert_eq!(policies.len(), 1);
     assert!(others.iter().all(|event| event["header"]["type"] == "role.granted"), "{others:?}");
     for key in &keys {
         // <name>+<key id>+<base64>

@@ -6,6 +6,7 @@ mod grants;
 mod invitation;
 mod login;
 mod manage;
+mod permissions;
 mod provider;
 mod tokens;
 
@@ -44,7 +45,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(accounts::list)
         .service(accounts::invite)
         .service(accounts::disable)
-        .service(grants::list);
+        .service(grants::list)
+        .service(permissions::list);
     config.map(|config| {
         config
             .service(login::page)

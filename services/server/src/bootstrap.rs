@@ -1,10 +1,12 @@
-//! What a ledger records about itself: the keys it is going to sign with. A new one does so before anything else; at every
-//! later start the keys at hand are compared with those. A successor that was made meanwhile is registered before it
-//! signs, and a key that it has replaced is revoked.
+//! What a ledger records about itself: the keys it is going to sign with, and who may do what. A new one does so before anything else;
+//! at every later start the keys at hand, and the policy of this software, are compared with those. A successor that was made
+//! meanwhile is registered before it signs, a key that it has replaced is revoked, and another policy is recorded before anything
+//! is decided by it.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
+use trialseal_access::policy;
 use trialseal_record::event::{Event, KeyRegistered, KeyRevoked};
 use trialseal_record::values::KeyPurpose;
 use trialseal_record::{Actor, Role, Scope, StreamId, TrialId};
@@ -27,7 +29,7 @@ const REPLACED: &str = "Its successor signs in its place.";
 /// Makes sure that the keys at hand, each purpose's oldest first, are those that `_ledger` registered and did not revoke
 /// since: what is signed with others, nobody who knows this ledger accepts. What has changed is recorded: in a new ledger
 /// all keys, later a successor, and that a key is gone whose successor is there.
-pub(crate) async fn register_keys(
+pub(crate) async fn register(
     ledger: &Ledger,
     writer: &Writer,
     clock: &dyn Clock,
@@ -36,8 +38,8 @@ pub(crate) async fn register_keys(
 ) -> Result<()> {
     let recorder = Recorder { ledger, clock, ids };
     if ledger.store.trial_size(&TrialId::ledger()).await?.is_none() {
-        let events =
-            keys.iter().map(|(purpose, key)| registered(*purpose, key)).collect::<Result<Vec<_>>>()?;
+        let keys = keys.iter().map(|(purpose, key)| registered(*purpose, key));
+        let events = keys.chain([Ok(policy().into())]).collect::<Result<Vec<_>>>()?;
         match writer.append(recorder.append(events, 0).await?).await {
             Ok(_) => return Ok(()),
             // Another process on the same database was faster, and its keys need not be these.
@@ -51,10 +53,13 @@ pub(crate) async fn register_keys(
         let at_hand = keys.iter().filter(|(other, _)| *other == purpose).map(|(_, key)| key.as_str());
         changes.extend(compare(ledger, &register, purpose, &at_hand.collect::<Vec<_>>())?);
     }
+    if register.policy != Some(policy()) {
+        changes.push(policy().into());
+    }
     if !changes.is_empty() {
         let kinds: Vec<_> = changes.iter().map(Event::kind).collect();
         writer.append(recorder.append(changes, register.version).await?).await?;
-        tracing::info!(?kinds, "server.keys.register");
+        tracing::info!(?kinds, "server.register");
     }
     Ok(())
 }
@@ -159,17 +164,26 @@ mod tests {
         Ledger::open_or_make(&settings.unwrap()).await.unwrap()
     }
 
-    /// What a start does about keys.
-    async fn start(ledger: &Ledger) -> Result<()> {
-        let writer = Writer::spawn(
+    fn writer(ledger: &Ledger) -> Writer {
+        Writer::spawn(
             ledger.store.clone(),
             ledger.store.clone(),
             Arc::new(|| Timestamp::from_micros(NOW)),
             Arc::new(Progress::new()),
             WriterSettings::default(),
-        );
-        register_keys(ledger, &writer, &ManualClock::new(NOW), &SeededIds::new(1), &ledger.verifier_keys()?)
-            .await
+        )
+    }
+
+    /// What a start does about keys and policy.
+    async fn start(ledger: &Ledger) -> Result<()> {
+        register(
+            ledger,
+            &writer(ledger),
+            &ManualClock::new(NOW),
+            &SeededIds::new(1),
+            &ledger.verifier_keys()?,
+        )
+        .await
     }
 
     fn renew(ledger: &Ledger, key: &str) {
@@ -184,10 +198,31 @@ mod tests {
         let ledger = ledger(dir.path()).await;
         start(&ledger).await.unwrap();
         start(&ledger).await.unwrap();
-        assert_eq!(ledger.store.head().await.unwrap().position, 2);
+        assert_eq!(ledger.store.head().await.unwrap().position, 3);
         let register = Register::read(&ledger.store, &ledger.vault).await.unwrap();
         assert_eq!(register.in_use(KeyPurpose::Log).count(), 1);
         assert_eq!(register.in_use(KeyPurpose::Export).count(), 1);
+    }
+
+    #[tokio::test]
+    async fn who_may_do_what_is_recorded_where_it_is_not_what_was_recorded_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = ledger(dir.path()).await;
+        start(&ledger).await.unwrap();
+        let before = Register::read(&ledger.store, &ledger.vault).await.unwrap();
+        assert_eq!(before.policy, Some(policy()));
+        // As an older version of the software recorded it.
+        let mut other = policy();
+        other.commands.pop();
+        let (clock, ids) = (ManualClock::new(NOW), SeededIds::new(2));
+        let recorder = Recorder { ledger: &ledger, clock: &clock, ids: &ids };
+        let append = recorder.append(vec![other.clone().into()], before.version).await.unwrap();
+        writer(&ledger).append(append).await.unwrap();
+        let older = Register::read(&ledger.store, &ledger.vault).await.unwrap();
+        assert_eq!(older.policy, Some(other));
+        start(&ledger).await.unwrap();
+        let after = Register::read(&ledger.store, &ledger.vault).await.unwrap();
+        assert_eq!((after.policy, after.version), (Some(policy()), before.version + 2));
     }
 
     #[tokio::test]
@@ -233,12 +268,12 @@ mod tests {
             start(&ledger).await.unwrap();
             let both = in_use().await;
             assert_eq!((both.len(), &both[0]), (2, &first[0]));
-            assert_eq!(ledger.store.head().await.unwrap().position, 3);
+            assert_eq!(ledger.store.head().await.unwrap().position, 4);
 
             keys::succeed(&ledger.dir, purpose).unwrap();
             start(&ledger).await.unwrap();
             assert_eq!(in_use().await, both[1..]);
-            assert_eq!(ledger.store.head().await.unwrap().position, 4);
+            assert_eq!(ledger.store.head().await.unwrap().position, 5);
             // Folders from before: that key alone, and both.
             std::fs::rename(&file, keys::successor(&ledger.dir, purpose)).unwrap();
             std::fs::copy(keys_before.path().join("key"), &file).unwrap();

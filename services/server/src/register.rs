@@ -1,10 +1,10 @@
-//! The ledger's register of its own keys: what it recorded in `_ledger` about the keys that it signs with, and which of
-//! them it signs with no more.
+//! What the ledger recorded of itself in `_ledger`: the keys that it signs with, which of them it signs with no more, and who may do
+//! what.
 
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use trialseal_record::event::{Event, KeyRegistered};
+use trialseal_record::event::{Event, KeyRegistered, PolicyChanged};
 use trialseal_record::values::KeyPurpose;
 use trialseal_record::{StreamId, TrialId};
 use trialseal_store::body::{self, Body};
@@ -22,11 +22,13 @@ pub(crate) struct Registered {
     pub(crate) is_revoked: bool,
 }
 
-/// All keys that were ever registered.
+/// All keys that were ever registered, and the policy in force.
 #[derive(Debug, Default)]
 pub(crate) struct Register {
     /// The oldest first.
     keys: Vec<Registered>,
+    /// Who may do what, by what was recorded last.
+    pub(crate) policy: Option<PolicyChanged>,
     /// How many events the ledger's own stream has.
     pub(crate) version: u64,
 }
@@ -58,6 +60,7 @@ impl Register {
                 let named = self.keys.iter_mut().filter(|it| it.key.key_id == revoked.key_id);
                 named.for_each(|it| it.is_revoked = true);
             }
+            Event::PolicyChanged(policy) => self.policy = Some(policy),
             _ => {}
         }
     }

@@ -73,7 +73,7 @@ async fn serve_elected(
     let access_log = access_log(&ledger, &writer, &clock, &ids);
     let exporter = exporter(&ledger, settings, &clock, &ids, access_log.clone())?;
     let keys = ledger.verifier_keys()?;
-    bootstrap::register_keys(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
+    bootstrap::register(&ledger, &writer, clock.as_ref(), ids.as_ref(), &keys).await?;
     // Not before: what the sealer signs with must be the key that is registered.
     let sealer = sealer(&ledger, settings, &authorities, &clock, &ids, &progress).await?;
 

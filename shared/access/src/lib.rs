@@ -10,6 +10,6 @@ mod permission;
 mod principal;
 mod token;
 
-pub use permission::{MATRIX, Permission};
+pub use permission::{MATRIX, Permission, policy};
 pub use principal::Principal;
 pub use token::{InvalidToken, Token};

@@ -1,4 +1,7 @@
 use trialseal_record::Role;
+use trialseal_record::event::PolicyChanged;
+use trialseal_record::policy;
+use trialseal_record::values::PermissionPolicy;
 
 /// A door of the service. What lies behind it is still bounded by the trials that the token reaches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +47,23 @@ impl Permission {
         Self::ReadDelegations,
     ];
 
+    /// The permission as it stands in the record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ReadRecord => "read-record",
+            Self::ReadParticipantData => "read-participant-data",
+            Self::ReadTrialList => "read-trial-list",
+            Self::Export => "export",
+            Self::ExportAll => "export-all",
+            Self::Submit => "submit",
+            Self::Import => "import",
+            Self::Metrics => "metrics",
+            Self::ManageAccess => "manage-access",
+            Self::ReadAccess => "read-access",
+            Self::ReadDelegations => "read-delegations",
+        }
+    }
+
     /// Whether `role` has it, by [`MATRIX`].
     pub fn is_of(self, role: Role) -> bool {
         MATRIX.iter().any(|(permission, roles)| *permission == self && roles.contains(&role))
@@ -84,6 +104,15 @@ pub const MATRIX: &[(Permission, &[Role])] = {
         ),
     ]
 };
+
+/// All that says who may do what, as a ledger records it.
+pub fn policy() -> PolicyChanged {
+    let permissions = MATRIX.iter().map(|(permission, roles)| PermissionPolicy {
+        permission: permission.as_str().to_owned(),
+        roles: roles.to_vec(),
+    });
+    PolicyChanged { permissions: permissions.collect(), commands: policy::commands().collect() }
+}
 
 #[cfg(test)]
 mod tests {
@@ -142,6 +171,17 @@ mod tests {
     fn the_matrix_has_one_line_a_permission() {
         let lines: Vec<_> = MATRIX.iter().map(|(permission, _)| *permission).collect();
         assert_eq!(lines, Permission::ALL);
+    }
+
+    #[test]
+    fn what_a_ledger_records_is_the_matrix() {
+        let recorded = policy().permissions;
+        let names: std::collections::BTreeSet<_> = recorded.iter().map(|line| &line.permission).collect();
+        assert_eq!((names.len(), recorded.len()), (Permission::ALL.len(), Permission::ALL.len()));
+        for (line, permission) in recorded.iter().zip(Permission::ALL) {
+            assert_eq!(line.permission, permission.as_str());
+            assert!(Role::ALL.into_iter().all(|role| permission.is_of(role) == line.roles.contains(&role)));
+        }
     }
 
     #[test]

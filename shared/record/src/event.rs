@@ -36,8 +36,8 @@ pub use erasure::{
 };
 pub use import::{DataImported, ImportCompleted, ImportStarted};
 pub use ledger::{
-    AccountInvited, FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, PasswordChosen, RoleGranted,
-    RoleRevoked,
+    AccountInvited, FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, PasswordChosen, PolicyChanged,
+    RoleGranted, RoleRevoked,
 };
 pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
@@ -159,6 +159,7 @@ events! {
     "signing-key.registered" v 1 => SigningKeyRegistered,
     "signing-key.revoked" v 1 => SigningKeyRevoked,
     "signature.applied" v 1 => SignatureApplied,
+    "policy.changed" v 1 => PolicyChanged,
     "role.granted" v 1 => RoleGranted,
     "role.revoked" v 1 => RoleRevoked,
     "account.invited" v 1 => AccountInvited,

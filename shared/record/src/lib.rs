@@ -16,6 +16,7 @@ pub mod date;
 mod decide;
 pub mod event;
 pub mod ids;
+pub mod policy;
 mod rules;
 pub mod signature;
 pub mod state;

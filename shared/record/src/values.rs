@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::actor::Role;
 use crate::date::PartialDate;
 use crate::text::{Base64Url, Ed25519X, Name, Text};
 
@@ -293,6 +294,25 @@ value! {
         pub crv: JwkCurve,
         /// The key: 32 bytes in base64url without padding.
         pub x: Ed25519X,
+    }
+
+    /// Who may give a command.
+    pub struct CommandPolicy {
+        /// The command, as refusals of it name it.
+        pub command: String,
+        /// The roles in which it may be given.
+        pub roles: Vec<Role>,
+        /// What has to be delegated to site staff who give it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub task: Option<DelegatedTask>,
+    }
+
+    /// Who has a permission.
+    pub struct PermissionPolicy {
+        /// The permission.
+        pub permission: String,
+        /// The roles that have it.
+        pub roles: Vec<Role>,
     }
 
     /// The public key of a passkey as a JSON Web Key (RFC 7518, section 6.2).

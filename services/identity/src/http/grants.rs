@@ -13,6 +13,7 @@ use trialseal_record::text::Text;
 use trialseal_record::values::AccessMeans;
 use trialseal_record::{Role, StreamId, TrialId};
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_seal::event::Header;
 use trialseal_seal::time::Timestamp;
 use trialseal_store::body::{self, Body};
 use trialseal_store::{EventRow, StoreError};
@@ -28,9 +29,19 @@ const PAGE_EVENTS: u32 = 500;
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
-struct Asked {
+pub(super) struct Asked {
     /// A time such as `2026-01-02T15:04:05.000000Z`; left out, now.
     at: Option<String>,
+}
+
+impl Asked {
+    /// The time that is asked about.
+    pub(super) fn time(&self, identity: &Identity) -> Result<Timestamp, Problem> {
+        let Some(text) = &self.at else { return Ok(Timestamp::from_micros(identity.parts.clock.now())) };
+        text.parse().map_err(|_| {
+            Problem::new(ProblemKind::Malformed, "A time is written as 2026-01-02T15:04:05.000000Z.")
+        })
+    }
 }
 
 /// Who had access, by the record.
@@ -104,12 +115,7 @@ pub(super) async fn list(
             "Who has access is shown to administrators, auditors, inspectors, IRBs and monitors of all trials.",
         ));
     }
-    let at = match &asked.at {
-        None => Timestamp::from_micros(identity.parts.clock.now()),
-        Some(text) => text.parse().map_err(|_| {
-            Problem::new(ProblemKind::Malformed, "A time is written as 2026-01-02T15:04:05.000000Z.")
-        })?,
-    };
+    let at = asked.time(&identity)?;
     let identity: Arc<Identity> = identity.into_inner();
     let grants = identity.grants_at(at).await.map_err(|error| of_store(&error))?;
     Ok(HttpResponse::Ok().json(AccessAt { at: at.to_string(), grants }))
@@ -147,13 +153,7 @@ impl Identity {
         if header.time > at {
             return Ok(());
         }
-        let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged(what.to_string());
-        let opened = body::open(&self.parts.vault, row, &header).await.map_err(|error| damaged(&error))?;
-        let Body::Readable { secret, data } = opened else {
-            return Err(StoreError::Damaged("the ledger's own events cannot be read any more".into()));
-        };
-        body::check(row, &header, &secret, &data)?;
-        match body::event(&header, data).map_err(|error| damaged(&error))? {
+        match self.event_of_ledger(row, &header).await? {
             Event::RoleGranted(granted) => {
                 drop(grants.insert(row.stream, AccessGranted::of(row, header.time, granted)));
             }
@@ -161,5 +161,16 @@ impl Identity {
             _ => {}
         }
         Ok(())
+    }
+
+    /// An event of the ledger itself.
+    pub(super) async fn event_of_ledger(&self, row: &EventRow, header: &Header) -> Result<Event, StoreError> {
+        let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged(what.to_string());
+        let opened = body::open(&self.parts.vault, row, header).await.map_err(|error| damaged(&error))?;
+        let Body::Readable { secret, data } = opened else {
+            return Err(StoreError::Damaged("the ledger's own events cannot be read any more".into()));
+        };
+        body::check(row, header, &secret, &data)?;
+        body::event(header, data).map_err(|error| damaged(&error))
     }
 }

@@ -3,7 +3,7 @@
 use crate::actor::Role;
 use crate::ids::TrialId;
 use crate::text::{Name, Text};
-use crate::values::{AccessMeans, KeyPurpose, value};
+use crate::values::{AccessMeans, CommandPolicy, KeyPurpose, PermissionPolicy, value};
 
 value! {
     /// A key began to be used.
@@ -22,6 +22,14 @@ value! {
         pub key_id: Name,
         /// Why.
         pub reason: Text,
+    }
+
+    /// Who may do what is from now on this, all of it. Recorded by a service that decides by another policy than the one before it.
+    pub struct PolicyChanged {
+        /// What opens the doors of the service.
+        pub permissions: Vec<PermissionPolicy>,
+        /// Which commands may be given.
+        pub commands: Vec<CommandPolicy>,
     }
 
     /// Somebody, or a system, was given a role. Its stream is the grant's.

@@ -1,7 +1,9 @@
 //! Who may do what: every command in every role, and of a trial that there is.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
-use trialseal_record::{Command, Role};
+use trialseal_record::{Command, Role, policy};
 
 use crate::history::*;
 use crate::scenario::{History, body, given};
@@ -73,6 +75,21 @@ fn each_command_is_for_its_roles_and_no_other() {
             let let_in = refusal.is_none_or(|refusal| !by_role.contains(&refusal.rule));
             assert_eq!(let_in, roles(command.name()).contains(&role), "{} {role}", command.name());
         }
+    }
+}
+
+#[test]
+fn the_policy_that_a_ledger_records_is_what_is_decided_by() {
+    let table: Vec<_> = policy::commands().collect();
+    let names: BTreeSet<_> = every_command().iter().map(Command::name).collect();
+    let listed: BTreeSet<_> = table.iter().map(|line| line.command.as_str()).collect();
+    assert_eq!((&listed, listed.len()), (&names, table.len()));
+    for line in &table {
+        let permitted: Vec<_> =
+            Role::ALL.into_iter().filter(|role| roles(&line.command).contains(role)).collect();
+        let listed: Vec<_> = Role::ALL.into_iter().filter(|role| line.roles.contains(role)).collect();
+        assert_eq!((listed.len(), listed), (line.roles.len(), permitted), "{}", line.command);
+        assert!(line.task.is_none() || line.roles.contains(&SiteStaff), "{}", line.command);
     }
 }
 
