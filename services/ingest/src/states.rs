@@ -6,7 +6,9 @@ use lru::LruCache;
 use trialseal_record::event::UnreadableEvent;
 use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_record::state::ParticipantStatus;
-use trialseal_record::{ErasureState, Event, ImportState, ParticipantState, SiteState, State, TrialState};
+use trialseal_record::{
+    ErasureState, Event, ImportState, ParticipantState, RedactionState, SiteState, State, TrialState,
+};
 use trialseal_store::body::{self, Body, BodyError};
 use trialseal_store::{EventRow, Events, StoreError, may_go_on};
 use trialseal_vault::Vault;
@@ -28,6 +30,8 @@ pub(crate) enum StreamState {
     Participant(Arc<ParticipantState>),
     /// Of the erasure of a participant's data.
     Erasure(Arc<ErasureState>),
+    /// Of the redactions of a participant's values.
+    Redaction(Arc<RedactionState>),
     /// Of an import.
     Import(Arc<ImportState>),
 }
@@ -62,6 +66,7 @@ impl StreamState {
             StreamKind::Site => Self::Site(Arc::default()),
             StreamKind::Participant => Self::Participant(Arc::default()),
             StreamKind::Erasure => Self::Erasure(Arc::default()),
+            StreamKind::Redaction => Self::Redaction(Arc::default()),
             StreamKind::Import => Self::Import(Arc::default()),
         }
     }
@@ -73,6 +78,7 @@ impl StreamState {
             Self::Site(state) => state.version(),
             Self::Participant(state) => state.version(),
             Self::Erasure(state) => state.version(),
+            Self::Redaction(state) => state.version(),
             Self::Import(state) => state.version(),
         }
     }
@@ -85,6 +91,7 @@ impl StreamState {
             Self::Site(state) => Arc::make_mut(state).evolve(event, streamseq),
             Self::Participant(state) => Arc::make_mut(state).evolve(event, streamseq),
             Self::Erasure(state) => Arc::make_mut(state).evolve(event, streamseq),
+            Self::Redaction(state) => Arc::make_mut(state).evolve(event, streamseq),
             Self::Import(state) => Arc::make_mut(state).evolve(event, streamseq),
         }
     }
@@ -114,6 +121,7 @@ impl StreamState {
             Self::Site(state) => decision.site = Some(state),
             Self::Participant(state) => decision.participant = Some(state),
             Self::Erasure(state) => decision.erasure = Some(state),
+            Self::Redaction(state) => decision.redaction = Some(state),
             Self::Import(state) => decision.import = Some(state),
         }
     }
@@ -123,7 +131,7 @@ impl StreamState {
             Self::Participant(state) => state.weight(),
             // Of a trial's events its state keeps some; of a site's and an import's next to nothing.
             Self::Trial(state) => usize::try_from(state.version()).unwrap_or(usize::MAX),
-            Self::Site(_) | Self::Erasure(_) | Self::Import(_) => 1,
+            Self::Site(_) | Self::Erasure(_) | Self::Redaction(_) | Self::Import(_) => 1,
         }
     }
 }

@@ -9,6 +9,7 @@ mod delegation;
 mod erasure;
 mod import;
 mod participant;
+mod redaction;
 mod signature;
 mod submission;
 mod trial;
@@ -21,6 +22,7 @@ pub use participant::{
     EnrolParticipant, RecordDisposition, RecordVisit, ReportAdverseEvent, ScreenFailure, ScreenParticipant,
     SignConsent, WithdrawConsent,
 };
+pub use redaction::{ApproveRedaction, RequestRedaction};
 pub use signature::{RegisterSigningKey, RevokeSigningKey, SignRecord};
 pub use submission::{ChangeSubmissionSigning, RegisterSubmissionKey, RevokeSubmissionKey};
 pub use trial::{
@@ -65,6 +67,10 @@ pub enum Command {
     RequestErasure(ParticipantId, RequestErasure),
     /// `POST /v1/trials/{trial}/participants/{id}/erasure-approvals`
     ApproveErasure(ParticipantId, ApproveErasure),
+    /// `POST /v1/trials/{trial}/participants/{id}/redaction-requests`
+    RequestRedaction(ParticipantId, RequestRedaction),
+    /// `POST /v1/trials/{trial}/participants/{id}/redaction-approvals`
+    ApproveRedaction(ParticipantId, ApproveRedaction),
     /// `POST /v1/trials/{trial}/legal-holds`
     PlaceLegalHold(PlaceLegalHold),
     /// `POST /v1/trials/{trial}/legal-hold-releases`
@@ -119,6 +125,8 @@ impl Command {
             Self::RecordDisposition(..) => "record-disposition",
             Self::RequestErasure(..) => "request-erasure",
             Self::ApproveErasure(..) => "approve-erasure",
+            Self::RequestRedaction(..) => "request-redaction",
+            Self::ApproveRedaction(..) => "approve-redaction",
             Self::PlaceLegalHold(_) => "place-legal-hold",
             Self::ReleaseLegalHold(_) => "release-legal-hold",
             Self::GrantDelegation(_) => "grant-delegation",
@@ -174,6 +182,8 @@ impl Command {
             | Self::RecordDisposition(id, _)
             | Self::RequestErasure(id, _)
             | Self::ApproveErasure(id, _)
+            | Self::RequestRedaction(id, _)
+            | Self::ApproveRedaction(id, _)
             | Self::SignRecord(id, _) => Some(*id),
             Self::ImportRow(_, row) => row.subject.as_ref()?.participant,
             _ => None,
@@ -194,6 +204,16 @@ impl Command {
     pub fn erasure(&self) -> Option<ParticipantId> {
         match self {
             Self::RequestErasure(id, _) | Self::ApproveErasure(id, _) => Some(*id),
+            _ => None,
+        }
+    }
+
+    /// The participant whose redactions' state the decision needs, and the place in the participant's stream of the event that
+    /// they are about.
+    pub fn redaction(&self) -> Option<(ParticipantId, u64)> {
+        match self {
+            Self::RequestRedaction(id, body) => Some((*id, body.streamseq)),
+            Self::ApproveRedaction(id, body) => Some((*id, body.streamseq)),
             _ => None,
         }
     }

@@ -7,6 +7,7 @@ mod erasure;
 mod import;
 mod ledger;
 mod participant;
+mod redaction;
 pub(crate) mod signature;
 pub(crate) mod submission;
 mod trial;
@@ -109,6 +110,8 @@ fn decide_on(state: &State<'_>, command: &Command, context: &Context) -> Result<
         Command::CorrectData(id, body) => data::correct(state, *id, body),
         Command::RequestErasure(id, body) => erasure::request(state, *id, body, context),
         Command::ApproveErasure(id, body) => erasure::approve(state, *id, body, context),
+        Command::RequestRedaction(id, body) => redaction::request(state, *id, body, context),
+        Command::ApproveRedaction(id, body) => redaction::approve(state, *id, body, context),
         Command::PlaceLegalHold(body) => erasure::place_hold(state, body),
         Command::ReleaseLegalHold(body) => erasure::release_hold(state, body),
         Command::GrantDelegation(body) => delegation::grant(state, body, context),

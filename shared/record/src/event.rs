@@ -20,6 +20,7 @@ mod erasure;
 mod import;
 mod ledger;
 mod participant;
+mod redaction;
 mod signature;
 mod submission;
 mod trial;
@@ -43,6 +44,7 @@ pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
     ParticipantEnrolled, ParticipantScreenFailed, ParticipantScreened, VisitOccurred,
 };
+pub use redaction::{KeyReplaced, RecordRedacted, RedactionApproved, RedactionBegun, RedactionRequested};
 pub use signature::{SignatureApplied, SigningKeyRegistered, SigningKeyRevoked};
 pub use submission::{
     SubmissionKeyRegistered, SubmissionKeyRevoked, SubmissionSigned, SubmissionSigningChanged,
@@ -167,6 +169,11 @@ events! {
     "login.failed" v 1 => LoginFailed,
     "delegation.granted" v 1 => DelegationGranted,
     "delegation.ended" v 1 => DelegationEnded,
+    "redaction.requested" v 1 => RedactionRequested,
+    "redaction.approved" v 1 => RedactionApproved,
+    "redaction.begun" v 1 => RedactionBegun,
+    "record.redacted" v 1 => RecordRedacted,
+    "participant.key-replaced" v 1 => KeyReplaced,
 }
 
 fn read<T: DeserializeOwned>(

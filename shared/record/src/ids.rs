@@ -143,6 +143,8 @@ pub enum StreamKind {
     Access,
     /// The erasure of one participant's data: who asked for it, who agreed, and that it was carried out.
     Erasure,
+    /// The redactions of one participant's values: who asked for them, who agreed, and that they were carried out.
+    Redaction,
     /// The ledger's own administration, in the trial `_ledger`.
     Ledger,
     /// One grant of a role, in the trial `_ledger`: who may do what since when, and until when.
@@ -152,13 +154,14 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Trial,
         Self::Site,
         Self::Participant,
         Self::Import,
         Self::Access,
         Self::Erasure,
+        Self::Redaction,
         Self::Ledger,
         Self::Grant,
         Self::Login,
@@ -173,6 +176,7 @@ impl StreamKind {
             Self::Import => "import",
             Self::Access => "access",
             Self::Erasure => "erasure",
+            Self::Redaction => "redaction",
             Self::Ledger => "ledger",
             Self::Grant => "grant",
             Self::Login => "login",
@@ -247,6 +251,11 @@ impl StreamId {
     /// so can be read once the participant's is gone.
     pub const fn erasure_of(participant: ParticipantId) -> Self {
         Self { kind: StreamKind::Erasure, uuid: participant.0 }
+    }
+
+    /// The stream of the redactions of a participant's values, under the trial's key.
+    pub const fn redactions_of(participant: ParticipantId) -> Self {
+        Self { kind: StreamKind::Redaction, uuid: participant.0 }
     }
 
     /// What the stream is the history of.

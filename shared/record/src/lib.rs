@@ -17,6 +17,7 @@ mod decide;
 pub mod event;
 pub mod ids;
 pub mod policy;
+pub mod redacted;
 mod rules;
 pub mod signature;
 pub mod state;
@@ -33,7 +34,8 @@ pub use event::{Event, UnreadableEvent};
 pub use ids::{ImportId, ParticipantId, Scope, SiteId, StreamId, StreamKind, TrialId};
 pub use rules::{RULES, Refusal, RefusalKind, Rule};
 pub use state::{
-    ErasureState, ImportState, ParticipantState, SiteState, State, TrialState, consents_to_research,
+    ErasureState, ImportState, ParticipantState, RedactionState, SiteState, State, TrialState,
+    consents_to_research,
 };
 pub use submission::Signed;
 pub use text::{Base64Url, Ed25519X, Name, Sha3Hex, Sha256Hex, Text, Version};

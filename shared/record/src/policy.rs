@@ -45,6 +45,8 @@ const COMMANDS: &[Line] = &[
     delegable("record-disposition", DelegatedTask::Disposition),
     line("request-erasure", &[Investigator]),
     line("approve-erasure", &[Irb]),
+    line("request-redaction", &[Investigator]),
+    line("approve-redaction", &[Irb]),
     line("place-legal-hold", &[Sponsor, Irb]),
     line("release-legal-hold", &[Irb]),
     line("grant-delegation", &[Investigator]),

@@ -175,8 +175,20 @@ rules! {
     ERASURE_BY_TWO "erasure.two-people" Forbidden
         "Who requested an erasure does not approve it."
         "Ask somebody else to approve it."
+    REDACTION_OF_VALUE "redaction.value-recorded" Conflict
+        "Only a value that the participant's record holds can be redacted."
+        "Check streamseq and pointer: they lead to a value that was recorded, corrected or imported."
+    REDACTION_ONCE "redaction.request-open" Conflict
+        "The redaction of a value is requested once and approved once."
+        "Look at the trial's redactions."
+    REDACTION_REQUESTED "redaction.requested" Conflict
+        "A value is redacted only after somebody asked for it."
+        "Have the investigator request the redaction first, and name the same value."
+    REDACTION_BY_TWO "redaction.two-people" Forbidden
+        "Who requested a redaction does not approve it."
+        "Ask somebody else to approve it."
     LEGAL_HOLD "legal-hold.none-in-force" Conflict
-        "Nothing is erased while a legal hold is in force."
+        "Nothing is erased or redacted while a legal hold is in force."
         "Have the IRB release the hold first, if its reason is gone."
     LEGAL_HOLD_NEW "legal-hold.name-unused" Conflict
         "Each legal hold that is in force has a name of its own."

@@ -5,6 +5,7 @@
 mod erasure;
 mod import;
 mod participant;
+mod redaction;
 mod site;
 mod trial;
 
@@ -12,13 +13,17 @@ pub use erasure::ErasureState;
 pub use import::ImportState;
 pub(crate) use participant::ItemGroupKey;
 pub use participant::{Consent, ItemValue, ParticipantState, ParticipantStatus, consents_to_research};
+pub use redaction::{Redaction, RedactionState};
 pub use site::SiteState;
 pub(crate) use trial::Approvable;
 pub use trial::TrialState;
 
+use crate::event::Event;
+
 /// What a decision rests on. Which of the states a command needs besides the trial's,
 /// [`Command::participant`](crate::Command::participant), [`Command::site`](crate::Command::site),
-/// [`Command::erasure`](crate::Command::erasure) and [`Command::import`](crate::Command::import) say. Whoever appends the events must make sure that none of these has
+/// [`Command::erasure`](crate::Command::erasure), [`Command::redaction`](crate::Command::redaction) and
+/// [`Command::import`](crate::Command::import) say. Whoever appends the events must make sure that none of these has
 /// changed since.
 #[derive(Debug, Clone, Copy)]
 pub struct State<'a> {
@@ -30,6 +35,11 @@ pub struct State<'a> {
     pub participant: Option<&'a ParticipantState>,
     /// The erasure of the participant's data, if the command is about it.
     pub erasure: Option<&'a ErasureState>,
+    /// The redactions of the participant's values, if the command is about one.
+    pub redaction: Option<&'a RedactionState>,
+    /// The event that such a command is about, where the participant's stream has it. Events do not change, so no append has
+    /// to make sure of it.
+    pub target: Option<&'a Event>,
     /// The import, if the command belongs to one.
     pub import: Option<&'a ImportState>,
 }
@@ -37,6 +47,14 @@ pub struct State<'a> {
 impl<'a> State<'a> {
     /// The state for a command that rests on the trial alone.
     pub fn of(trial: &'a TrialState) -> Self {
-        Self { trial, site: None, participant: None, erasure: None, import: None }
+        Self {
+            trial,
+            site: None,
+            participant: None,
+            erasure: None,
+            redaction: None,
+            target: None,
+            import: None,
+        }
     }
 }

@@ -121,6 +121,8 @@ impl Command {
             Self::RecordDisposition(id, _) => of_participant(id, "disposition"),
             Self::RequestErasure(id, _) => of_participant(id, "erasure-requests"),
             Self::ApproveErasure(id, _) => of_participant(id, "erasure-approvals"),
+            Self::RequestRedaction(id, _) => of_participant(id, "redaction-requests"),
+            Self::ApproveRedaction(id, _) => of_participant(id, "redaction-approvals"),
             Self::PlaceLegalHold(_) => of_trial("legal-holds"),
             Self::ReleaseLegalHold(_) => of_trial("legal-hold-releases"),
             Self::GrantDelegation(_) => of_trial("delegations"),
@@ -183,6 +185,8 @@ impl Command {
             "disposition" => of(|body| Self::RecordDisposition(id, body), body),
             "erasure-requests" => of(|body| Self::RequestErasure(id, body), body),
             "erasure-approvals" => of(|body| Self::ApproveErasure(id, body), body),
+            "redaction-requests" => of(|body| Self::RequestRedaction(id, body), body),
+            "redaction-approvals" => of(|body| Self::ApproveRedaction(id, body), body),
             _ => None,
         }
     }
@@ -251,6 +255,12 @@ impl Command {
             (Self::ApproveErasure(_, asked), [E::ErasureApproved(event), E::ParticipantClosed(_)]) => {
                 event.approver.as_str() == actor && says(event, &["requester", "approver"], asked)
             }
+            (Self::RequestRedaction(_, asked), [E::RedactionRequested(event)]) => {
+                event.requester.as_str() == actor && says(event, &["requester"], asked)
+            }
+            (Self::ApproveRedaction(_, asked), [E::RedactionApproved(event)]) => {
+                event.approver.as_str() == actor && says(event, &["requester", "approver"], asked)
+            }
             (Self::PlaceLegalHold(asked), [E::LegalHoldPlaced(event)]) => says(event, &[], asked),
             (Self::ReleaseLegalHold(asked), [E::LegalHoldReleased(event)]) => says(event, &[], asked),
             (Self::GrantDelegation(asked), [E::DelegationGranted(event)]) => {
@@ -294,6 +304,8 @@ pub fn is_submitted(kind: &str) -> bool {
             | "adverse-event.reported"
             | "erasure.requested"
             | "erasure.approved"
+            | "redaction.requested"
+            | "redaction.approved"
             | "legal-hold.placed"
             | "legal-hold.released"
             | "delegation.granted"

@@ -51,7 +51,9 @@ impl Rights {
             return (!participants.contains(&row.stream)).then_some("no-consent");
         }
         // Who else has read, and who asked to be forgotten, is for those who oversee the trial.
-        matches!(row.stream.kind(), StreamKind::Access | StreamKind::Erasure).then_some("out-of-scope")
+        let is_oversight =
+            matches!(row.stream.kind(), StreamKind::Access | StreamKind::Erasure | StreamKind::Redaction);
+        is_oversight.then_some("out-of-scope")
     }
 
     /// Whether this very event may be shown, by its data.

@@ -367,6 +367,9 @@ fn stream_of(signed: &Header, submitted: &Submission) -> Option<String> {
         (Command::ScreenParticipant(_), _) => new(StreamKind::Participant)?,
         (Command::ActivateSite(_), _) => new(StreamKind::Site)?,
         (Command::RequestErasure(..) | Command::ApproveErasure(..), Some(id)) => StreamId::erasure_of(id),
+        (Command::RequestRedaction(..) | Command::ApproveRedaction(..), Some(id)) => {
+            StreamId::redactions_of(id)
+        }
         (_, Some(id)) => StreamId::participant(id),
         (_, None) => StreamId::trial(&signed.trial.parse().ok()?),
     };

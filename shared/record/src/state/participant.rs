@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::date::Date;
-use crate::event::{ConsentSigned, DataCorrected, Event};
+use crate::event::{ConsentSigned, DataCorrected, Event, RecordRedacted};
 use crate::ids::SiteId;
+use crate::redacted::{REDACTED, ValuePlace};
 use crate::text::Name;
 use crate::values::{ConsentSigner, DataRecord, Sharing, WithdrawalScope};
 
@@ -50,6 +51,8 @@ pub struct ItemValue {
     pub value: String,
     /// Its unit.
     pub unit: Option<Name>,
+    /// The event that it came by, by its place in the stream, and its place among the items of a record.
+    pub(crate) origin: (u64, Option<usize>),
 }
 
 /// Which item group a value is in. Its parts are ordered so that what belongs together stands together.
@@ -194,8 +197,9 @@ impl ParticipantState {
             Event::ConsentWithdrawn(e) => {
                 self.withdrawals.extend(e.scope.iter().map(|scope| (e.withdrawn_on, *scope)));
             }
-            Event::DataRecorded(e) => self.record(&e.record),
-            Event::DataCorrected(e) => self.correct(e),
+            Event::DataRecorded(e) => self.record(&e.record, streamseq),
+            Event::DataCorrected(e) => self.correct(e, streamseq),
+            Event::RecordRedacted(e) => self.redact(e),
             Event::ParticipantClosed(_) => self.erase(streamseq),
             _ => {}
         }
@@ -229,20 +233,35 @@ impl ParticipantState {
         });
     }
 
-    fn record(&mut self, record: &DataRecord) {
+    fn record(&mut self, record: &DataRecord, streamseq: u64) {
         let group = self.values.entry(ItemGroupKey::of(record)).or_default();
-        for item in &record.items {
-            let value = ItemValue { value: item.value.clone(), unit: item.unit.clone() };
+        for (place, item) in record.items.iter().enumerate() {
+            let origin = (streamseq, Some(place));
+            let value = ItemValue { value: item.value.clone(), unit: item.unit.clone(), origin };
             if group.insert(item.item_oid.clone(), value).is_none() {
                 self.items += 1;
             }
         }
     }
 
-    fn correct(&mut self, e: &DataCorrected) {
+    fn correct(&mut self, e: &DataCorrected, streamseq: u64) {
         let group = ItemGroupKey::new(e.visit.as_ref(), &e.form, &e.item_group, e.repeat);
         if let Some(value) = self.values.get_mut(&group).and_then(|group| group.get_mut(&e.item_oid)) {
-            *value = ItemValue { value: e.new.clone(), unit: e.new_unit.clone() };
+            *value = ItemValue { value: e.new.clone(), unit: e.new_unit.clone(), origin: (streamseq, None) };
+        }
+    }
+
+    /// Forgets a value that stood when it was redacted. The right one can be recorded by correcting it.
+    fn redact(&mut self, e: &RecordRedacted) {
+        let place = match ValuePlace::of(e.pointer.as_str()) {
+            Some(ValuePlace::Item(place)) => Some(place),
+            Some(ValuePlace::New) => None,
+            // Neither what stood before a correction nor what was imported is kept here.
+            _ => return,
+        };
+        let values = self.values.values_mut().flat_map(BTreeMap::values_mut);
+        for value in values.filter(|value| value.origin == (e.streamseq, place)) {
+            REDACTED.clone_into(&mut value.value);
         }
     }
 }

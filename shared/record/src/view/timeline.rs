@@ -110,6 +110,9 @@ fn describe(event: &Event) -> (Option<String>, String) {
                 format!("signed by {} ({}) as of version {}", event.name, event.meaning, event.version);
             (None, what)
         }
+        Event::RecordRedacted(event) => {
+            (None, format!("{} of entry {} redacted", event.pointer, event.streamseq))
+        }
         other => (None, other.kind().to_owned()),
     }
 }

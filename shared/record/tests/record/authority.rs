@@ -45,7 +45,7 @@ fn roles(command: &str) -> &'static [Role] {
         | "submit-results"
         | "change-submission-signing" => &[Sponsor],
         "place-legal-hold" => &[Sponsor, Irb],
-        "record-irb-decision" | "approve-erasure" | "release-legal-hold" => &[Irb],
+        "record-irb-decision" | "approve-erasure" | "approve-redaction" | "release-legal-hold" => &[Irb],
         "screen-participant"
         | "sign-consent"
         | "withdraw-consent"
@@ -58,7 +58,7 @@ fn roles(command: &str) -> &'static [Role] {
         | "register-signing-key"
         | "revoke-signing-key"
         | "sign-record" => &[Investigator, SiteStaff],
-        "request-erasure" | "grant-delegation" | "end-delegation" => &[Investigator],
+        "request-erasure" | "request-redaction" | "grant-delegation" | "end-delegation" => &[Investigator],
         "start-import" | "import-row" | "complete-import" => &[Sponsor, Investigator],
         "register-submission-key" | "revoke-submission-key" => &[Sponsor, Investigator, SiteStaff, Irb],
         "register-key" | "revoke-key" => &[Admin, System],
@@ -111,6 +111,12 @@ fn whoever_asks_for_what_names_them_has_an_id() {
     let nobody = |history, role| given(history).by(role).called("");
     nobody(enrolled(), Investigator).when(&request_erasure(erasure_body())).refused("erasure.two-people");
     nobody(requested(), Irb).when(&approve_erasure()).refused("erasure.two-people");
+    nobody(measured(), Investigator)
+        .when(&request_redaction(redaction_body()))
+        .refused("redaction.two-people");
+    nobody(redaction_requested("investigator-1"), Irb)
+        .when(&approve_redaction())
+        .refused("redaction.two-people");
     let first = nobody(enrolled(), Investigator).signed(signed(X));
     first.when(&register_submission_key(X)).refused("submission.key-own");
 }

@@ -255,6 +255,36 @@ pub(crate) fn approve_erasure() -> Command {
     Command::ApproveErasure(PARTICIPANT, body(reason))
 }
 
+pub(crate) fn redactions() -> StreamId {
+    StreamId::redactions_of(PARTICIPANT)
+}
+
+/// The first value of [`measured`].
+pub(crate) fn redaction_body() -> Value {
+    let of_participant = |(stream, _): &&(StreamId, Event)| *stream == participant();
+    let last = measured().iter().filter(of_participant).count() - 1;
+    json!({"streamseq": last, "pointer": "/record/items/0/value", "reason": "A name was typed here"})
+}
+
+pub(crate) fn redaction_requested(by: &str) -> History {
+    let event = event("redaction.requested", but(redaction_body(), json!({"requester": by})));
+    with(measured(), redactions(), event)
+}
+
+pub(crate) fn redaction_approved() -> History {
+    let people = json!({"requester": "investigator-1", "approver": "irb-1"});
+    let approved = event("redaction.approved", but(redaction_body(), people));
+    with(redaction_requested("investigator-1"), redactions(), approved)
+}
+
+pub(crate) fn request_redaction(json: Value) -> Command {
+    Command::RequestRedaction(PARTICIPANT, body(json))
+}
+
+pub(crate) fn approve_redaction() -> Command {
+    Command::ApproveRedaction(PARTICIPANT, body(redaction_body()))
+}
+
 pub(crate) fn release_hold() -> Command {
     Command::ReleaseLegalHold(body(json!({"hold": HOLD, "reason": "Inspection closed"})))
 }

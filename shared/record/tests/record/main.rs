@@ -12,6 +12,8 @@ mod history;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod redaction;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod scenario;

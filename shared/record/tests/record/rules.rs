@@ -256,6 +256,33 @@ fn erasure_cases() -> Vec<Case> {
     ]
 }
 
+fn redaction_cases() -> Vec<Case> {
+    let at = |changes: Value| request_redaction(but(redaction_body(), changes));
+    let open = || redaction_requested("investigator-1");
+    let hold = json!({"hold": HOLD, "reason": "Inspection announced"});
+    let held = with(open(), trial(), event("legal-hold.placed", hold));
+    let gone = with(open(), participant(), event("participant.closed", json!({"cause": "erasure"})));
+    let value = "redaction.value-recorded";
+    let once = "redaction.request-open";
+    vec![
+        case("participant.known", activated(), Investigator, at(json!({}))),
+        case(value, measured(), Investigator, at(json!({"streamseq": 0}))),
+        case(value, measured(), Investigator, at(json!({"streamseq": 99}))),
+        case(value, measured(), Investigator, at(json!({"pointer": "/record/items/9/value"}))),
+        case(value, measured(), Investigator, at(json!({"pointer": "/record/items/0/itemOid"}))),
+        case(value, measured(), Investigator, at(json!({"pointer": "/record"}))),
+        case(once, open(), Investigator, at(json!({}))),
+        case(once, redaction_approved(), Investigator, at(json!({}))),
+        case(once, redaction_approved(), Irb, approve_redaction()),
+        case("redaction.requested", measured(), Irb, approve_redaction()),
+        case("redaction.two-people", redaction_requested("actor-1"), Irb, approve_redaction()),
+        case("legal-hold.none-in-force", held, Irb, approve_redaction()),
+        case("participant.erased", gone, Irb, approve_redaction()),
+        case("authority.role", open(), Sponsor, approve_redaction()),
+        case("authority.role", measured(), Sponsor, at(json!({}))),
+    ]
+}
+
 fn submission_cases() -> Vec<Case> {
     let with = |signed: Signed, case: Case| Case { signed: Some(signed), ..case };
     let day = 86_400_000_000;
@@ -376,6 +403,7 @@ fn each_rule_refuses_what_it_stands_against() {
         participant_cases(),
         data_cases(),
         erasure_cases(),
+        redaction_cases(),
         delegation_cases(),
         import_and_ledger_cases(),
         submission_cases(),

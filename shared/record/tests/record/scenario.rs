@@ -7,8 +7,8 @@ use serde_json::Value;
 use trialseal_record::event::Event;
 use trialseal_record::signature::Answered;
 use trialseal_record::{
-    Actor, Command, Context, Decision, ErasureState, ImportState, ParticipantState, RULES, Refusal, Role,
-    Signed, SiteState, State, StreamId, StreamKind, TrialState, decide,
+    Actor, Command, Context, Decision, ErasureState, ImportState, ParticipantState, RULES, RedactionState,
+    Refusal, Role, Signed, SiteState, State, StreamId, StreamKind, TrialState, decide,
 };
 use uuid::Uuid;
 
@@ -27,6 +27,8 @@ pub(crate) struct Given {
     sites: BTreeMap<StreamId, SiteState>,
     participants: BTreeMap<StreamId, ParticipantState>,
     erasures: BTreeMap<StreamId, ErasureState>,
+    redactions: BTreeMap<StreamId, RedactionState>,
+    events: BTreeMap<(StreamId, u64), Event>,
     imports: BTreeMap<StreamId, ImportState>,
 }
 
@@ -55,6 +57,7 @@ impl Given {
         let version = self.versions.entry(stream).or_default();
         let streamseq = *version;
         *version += 1;
+        self.events.insert((stream, streamseq), event.clone());
         match stream.kind() {
             StreamKind::Trial
             | StreamKind::Ledger
@@ -66,6 +69,7 @@ impl Given {
             StreamKind::Site => self.sites.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Participant => self.participants.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Erasure => self.erasures.entry(stream).or_default().evolve(event, streamseq),
+            StreamKind::Redaction => self.redactions.entry(stream).or_default().evolve(event, streamseq),
             StreamKind::Import => self.imports.entry(stream).or_default().evolve(event, streamseq),
         }
     }
@@ -114,6 +118,12 @@ impl When {
                 .participant()
                 .and_then(|id| given.participants.get(&StreamId::participant(id))),
             erasure: command.erasure().and_then(|id| given.erasures.get(&StreamId::erasure_of(id))),
+            redaction: command
+                .redaction()
+                .and_then(|(id, _)| given.redactions.get(&StreamId::redactions_of(id))),
+            target: command
+                .redaction()
+                .and_then(|(id, place)| given.events.get(&(StreamId::participant(id), place))),
             import: command.import().and_then(|id| given.imports.get(&StreamId::import(id))),
         };
         let answer = decide(&state, command, &context);

@@ -97,6 +97,8 @@ pub(crate) fn commands() -> Vec<(&'static str, Value, Role, History)> {
         ("disposition", json!({"status": "discontinued", "on": "2026-02-10"}), Investigator, measured()),
         ("erasure-requests", erasure_body(), Investigator, enrolled()),
         ("erasure-approvals", json!({"reason": "No duty is left"}), Irb, requested()),
+        ("redaction-requests", redaction_body(), Investigator, measured()),
+        ("redaction-approvals", redaction_body(), Irb, redaction_requested("investigator-1")),
         ("legal-holds", hold, Sponsor, enrolled()),
         ("legal-hold-releases", release, Irb, held),
         ("delegations", but(delegation(), json!({"delegate": "person-2"})), Investigator, activated()),
@@ -119,6 +121,8 @@ pub(crate) fn path(route: &str) -> String {
         "disposition",
         "erasure-requests",
         "erasure-approvals",
+        "redaction-requests",
+        "redaction-approvals",
     ];
     if of_participant.contains(&route) {
         format!("/v1/trials/DEMO-1/participants/{PARTICIPANT}/{route}")
@@ -141,7 +145,14 @@ fn a_command_is_read_from_its_address_and_body_and_in_no_other_way() {
         assert_eq!((of.as_str(), command.path(&of)), ("DEMO-1", Some(path.clone())));
         let events: Vec<_> = recorded(&command, by, history).into_iter().map(|(_, event)| event).collect();
         assert!(command.is_what_was_recorded("actor-1", &events), "{route}");
-        let names_its_sender = ["erasure-requests", "erasure-approvals", "submission-keys"].contains(&route);
+        let names_its_sender = [
+            "erasure-requests",
+            "erasure-approvals",
+            "redaction-requests",
+            "redaction-approvals",
+            "submission-keys",
+        ]
+        .contains(&route);
         assert_eq!(command.is_what_was_recorded("actor-2", &events), !names_its_sender, "{route}");
         assert!(events.iter().all(|event| is_submitted(event.kind())), "{route}");
         assert_eq!(Command::read(&path, &but(body.clone(), json!({"more": 1}))), None);

@@ -44,11 +44,9 @@ impl Record {
         };
         let command = self.command(step);
         let state = State {
-            trial: &self.trial,
             site: command.site().map(|id| &self.sites[&id]),
             participant: command.participant().map(|id| &self.participants[&id]),
-            erasure: None,
-            import: None,
+            ..State::of(&self.trial)
         };
         let decision =
             decide(&state, &command, &context).unwrap_or_else(|refusal| panic!("{}: {refusal}", step.key));
