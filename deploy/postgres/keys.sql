@@ -7,7 +7,7 @@ REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, trialseal_service, trials
 GRANT SELECT ON ALL TABLES IN SCHEMA public TO trialseal_backup;
 
 -- A destroyed key loses its wrapped form. Its row stays, so that nobody can give its scope another key.
-GRANT SELECT, INSERT, UPDATE ON data_key, master_key TO trialseal_service;
+GRANT SELECT, INSERT, UPDATE ON data_key, former_data_key, master_key TO trialseal_service;
 
 -- Which version the tables are of.
 GRANT SELECT ON _sqlx_migrations TO trialseal_service;

@@ -99,11 +99,38 @@ impl PostgresKeys {
         let masters: Vec<_> = keys.iter().map(|key| key.master.as_str()).collect();
         let wrapped: Vec<_> = keys.iter().map(|key| key.wrapped.as_slice()).collect();
         let replace = query(
-            "UPDATE data_key SET master = anew.master, wrapped = anew.wrapped
-             FROM unnest($2::UUID[], $3::TEXT[], $4::BYTEA[]) AS anew (id, master, wrapped)
+            "WITH anew AS (SELECT * FROM unnest($2::UUID[], $3::TEXT[], $4::BYTEA[]) AS anew (id, master, wrapped)),
+                 former AS (UPDATE former_data_key SET master = anew.master, wrapped = anew.wrapped FROM anew
+                     WHERE former_data_key.ledger = $1 AND former_data_key.id = anew.id
+                         AND former_data_key.wrapped IS NOT NULL)
+             UPDATE data_key SET master = anew.master, wrapped = anew.wrapped FROM anew
              WHERE data_key.ledger = $1 AND data_key.id = anew.id AND data_key.wrapped IS NOT NULL",
         );
         session.execute(replace.bind(&self.origin).bind(ids).bind(masters).bind(wrapped)).await?;
+        session.commit().await.map(|()| true)
+    }
+
+    /// Puts a key in the place of its scope's, which is set aside. `false` where nothing was changed: the scope has no key that
+    /// is not destroyed, or a former one as well; or another master key is in use.
+    async fn succeed(&self, key: &WrappedKey) -> Result<bool> {
+        let mut session = self.pool.session().await?;
+        session.begin().await?;
+        let set_aside = query(
+            "INSERT INTO former_data_key (ledger, id, scope, master, wrapped)
+             SELECT k.ledger, k.id, k.scope, k.master, k.wrapped FROM master_key AS m
+             JOIN data_key AS k ON k.ledger = m.ledger AND k.scope = $2 AND k.wrapped IS NOT NULL
+             WHERE m.ledger = $1 AND m.id = $3 AND NOT EXISTS (
+                 SELECT FROM former_data_key WHERE ledger = $1 AND scope = $2 AND wrapped IS NOT NULL)
+             FOR SHARE OF m FOR UPDATE OF k",
+        );
+        let set_aside = set_aside.bind(&self.origin).bind(key.scope.to_string()).bind(&key.master);
+        if session.execute(set_aside).await? == 0 {
+            return Ok(false);
+        }
+        let replace =
+            query("UPDATE data_key SET id = $3, master = $4, wrapped = $5 WHERE ledger = $1 AND scope = $2");
+        let replace = replace.bind(&self.origin).bind(key.scope.to_string()).bind(key.id);
+        session.execute(replace.bind(&key.master).bind(key.wrapped.as_slice())).await?;
         session.commit().await.map(|()| true)
     }
 
@@ -124,7 +151,8 @@ impl DataKeys for PostgresKeys {
 
     async fn data_key(&self, id: Uuid) -> Result<Option<StoredKey>, KeyStoreError> {
         let row = query_as::<_, StoredKeyColumns>(
-            "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND id = $2",
+            "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND id = $2
+             UNION ALL SELECT id, scope, master, wrapped FROM former_data_key WHERE ledger = $1 AND id = $2",
         );
         let row = self.pool.optional(row.bind(&self.origin).bind(id)).await.map_err(unavailable)?;
         row.map(columns::stored_key).transpose().map_err(unavailable)
@@ -152,7 +180,37 @@ impl DataKeys for PostgresKeys {
              WHERE data_key.wrapped IS NOT NULL",
         );
         let destroyed = destroyed.bind(&self.origin).bind(scope.to_string());
+        // First the former one, so that whoever sees that the scope's key is destroyed knows of both.
+        self.destroy_former_data_key(scope).await?;
         Ok(self.pool.execute(destroyed).await.map_err(unavailable)? > 0)
+    }
+
+    async fn succeed_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        if self.succeed(key).await.map_err(unavailable)? {
+            return Ok(StoredKey::Wrapped(key.clone()));
+        }
+        if self.master_key().await?.as_ref() != Some(&key.master) {
+            return Err(KeyStoreError::OtherMasterKey);
+        }
+        // What is stored; a scope that never had a key gets its first.
+        self.add_data_key(key).await
+    }
+
+    async fn former_data_key_of(&self, scope: &Scope) -> Result<Option<Uuid>, KeyStoreError> {
+        let id = query_as(
+            "SELECT id FROM former_data_key WHERE ledger = $1 AND scope = $2 AND wrapped IS NOT NULL",
+        );
+        let id = id.bind(&self.origin).bind(scope.to_string());
+        let id: Option<(Uuid,)> = self.pool.optional(id).await.map_err(unavailable)?;
+        Ok(id.map(|(id,)| id))
+    }
+
+    async fn destroy_former_data_key(&self, scope: &Scope) -> Result<(), KeyStoreError> {
+        let forget = query(
+            "UPDATE former_data_key SET master = NULL, wrapped = NULL WHERE ledger = $1 AND scope = $2",
+        );
+        let forget = forget.bind(&self.origin).bind(scope.to_string());
+        self.pool.execute(forget).await.map(|_| ()).map_err(unavailable)
     }
 
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
@@ -176,6 +234,7 @@ impl DataKeys for PostgresKeys {
         let rows = query_as(
             "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND master < $2
              UNION ALL SELECT id, scope, master, wrapped FROM data_key WHERE ledger = $1 AND master > $2
+             UNION ALL SELECT id, scope, master, wrapped FROM former_data_key WHERE ledger = $1 AND master <> $2
              LIMIT $3",
         );
         let rows = rows.bind(&self.origin).bind(master).bind(i64::from(limit));

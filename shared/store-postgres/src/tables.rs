@@ -19,8 +19,10 @@ pub(crate) const RECORD: Migrations = &[
 ];
 
 /// The tables of the key store.
-pub(crate) const KEYS: Migrations =
-    &[("keys", include_str!("../../../migrations/keys/postgres/0001_keys.sql"))];
+pub(crate) const KEYS: Migrations = &[
+    ("keys", include_str!("../../../migrations/keys/postgres/0001_keys.sql")),
+    ("former_keys", include_str!("../../../migrations/keys/postgres/0002_former_keys.sql")),
+];
 
 /// Brings the tables up to date. A user who may change no table is not asked to where nothing has to be changed.
 pub(crate) async fn bring_up_to_date(session: &mut PgConnection, migrations: Migrations) -> Result<()> {

@@ -45,6 +45,26 @@ impl SqliteKeys {
         self.writer.close().await;
     }
 
+    /// Why no key was succeeded: what is stored, or another master key; a scope that never had one gets its first.
+    async fn not_succeeded(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        if self.master_key().await?.as_ref() != Some(&key.master) {
+            return Err(KeyStoreError::OtherMasterKey);
+        }
+        self.add_data_key(key).await
+    }
+
+    async fn forget_former(
+        &self,
+        scope: &Scope,
+        tx: &mut Transaction<'static, Sqlite>,
+    ) -> Result<(), KeyStoreError> {
+        let forget = sqlx::query(
+            "UPDATE former_data_key SET master = NULL, wrapped = NULL WHERE ledger = ?1 AND scope = ?2",
+        );
+        let forget = forget.bind(&self.origin).bind(scope.to_string());
+        forget.execute(&mut **tx).await.map(drop).map_err(unavailable)
+    }
+
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, KeyStoreError> {
         self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)
     }
@@ -60,8 +80,10 @@ impl DataKeys for SqliteKeys {
     }
 
     async fn data_key(&self, id: Uuid) -> Result<Option<StoredKey>, KeyStoreError> {
-        let row =
-            sqlx::query_as("SELECT id, scope, master, wrapped FROM data_key WHERE ledger = ?1 AND id = ?2");
+        let row = sqlx::query_as(
+            "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = ?1 AND id = ?2
+             UNION ALL SELECT id, scope, master, wrapped FROM former_data_key WHERE ledger = ?1 AND id = ?2",
+        );
         stored(row.bind(&self.origin).bind(id).fetch_optional(&self.readers).await)
     }
 
@@ -105,8 +127,55 @@ impl DataKeys for SqliteKeys {
              ON CONFLICT (ledger, scope) DO UPDATE SET master = NULL, wrapped = NULL
              WHERE wrapped IS NOT NULL",
         );
-        let destroyed = destroyed.bind(&self.origin).bind(scope.to_string()).execute(&self.writer).await;
-        Ok(destroyed.map_err(unavailable)?.rows_affected() > 0)
+        let mut tx = self.begin().await?;
+        let destroyed = destroyed.bind(&self.origin).bind(scope.to_string()).execute(&mut *tx).await;
+        let first = destroyed.map_err(unavailable)?.rows_affected() > 0;
+        self.forget_former(scope, &mut tx).await?;
+        tx.commit().await.map_err(unavailable)?;
+        Ok(first)
+    }
+
+    async fn succeed_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        let mut tx = self.begin().await?;
+        let set_aside = sqlx::query(
+            "INSERT INTO former_data_key (ledger, id, scope, master, wrapped)
+             SELECT k.ledger, k.id, k.scope, k.master, k.wrapped FROM master_key AS m
+             JOIN data_key AS k ON k.ledger = m.ledger AND k.scope = ?2 AND k.wrapped IS NOT NULL
+             WHERE m.ledger = ?1 AND m.id = ?3 AND NOT EXISTS (
+                 SELECT 1 FROM former_data_key WHERE ledger = ?1 AND scope = ?2 AND wrapped IS NOT NULL)",
+        );
+        let set_aside = set_aside.bind(&self.origin).bind(key.scope.to_string()).bind(&key.master);
+        if set_aside.execute(&mut *tx).await.map_err(unavailable)?.rows_affected() == 0 {
+            drop(tx);
+            return self.not_succeeded(key).await;
+        }
+        sqlx::query(
+            "UPDATE data_key SET id = ?3, master = ?4, wrapped = ?5 WHERE ledger = ?1 AND scope = ?2",
+        )
+        .bind(&self.origin)
+        .bind(key.scope.to_string())
+        .bind(key.id)
+        .bind(&key.master)
+        .bind(key.wrapped.as_slice())
+        .execute(&mut *tx)
+        .await
+        .map_err(unavailable)?;
+        tx.commit().await.map_err(unavailable)?;
+        Ok(StoredKey::Wrapped(key.clone()))
+    }
+
+    async fn former_data_key_of(&self, scope: &Scope) -> Result<Option<Uuid>, KeyStoreError> {
+        let id = sqlx::query_scalar(
+            "SELECT id FROM former_data_key WHERE ledger = ?1 AND scope = ?2 AND wrapped IS NOT NULL",
+        );
+        let id = id.bind(&self.origin).bind(scope.to_string());
+        id.fetch_optional(&self.readers).await.map_err(unavailable)
+    }
+
+    async fn destroy_former_data_key(&self, scope: &Scope) -> Result<(), KeyStoreError> {
+        let mut tx = self.begin().await?;
+        self.forget_former(scope, &mut tx).await?;
+        tx.commit().await.map_err(unavailable)
     }
 
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
@@ -132,6 +201,7 @@ impl DataKeys for SqliteKeys {
         // Two ranges of the index; that of the destroyed ones lies before both.
         let rows = sqlx::query_as(
             "SELECT id, scope, master, wrapped FROM data_key WHERE ledger = ?1 AND (master < ?2 OR master > ?2)
+             UNION ALL SELECT id, scope, master, wrapped FROM former_data_key WHERE ledger = ?1 AND master <> ?2
              LIMIT ?3",
         );
         let rows = rows.bind(&self.origin).bind(master).bind(limit).fetch_all(&self.readers).await;
@@ -147,12 +217,15 @@ impl DataKeys for SqliteKeys {
             return Err(KeyStoreError::OtherMasterKey);
         }
         for key in keys {
-            let replace = sqlx::query(
+            for replace in [
                 "UPDATE data_key SET master = ?3, wrapped = ?4
                  WHERE ledger = ?1 AND id = ?2 AND wrapped IS NOT NULL",
-            );
-            let replace = replace.bind(&self.origin).bind(key.id).bind(&key.master);
-            replace.bind(key.wrapped.as_slice()).execute(&mut *tx).await.map_err(unavailable)?;
+                "UPDATE former_data_key SET master = ?3, wrapped = ?4
+                 WHERE ledger = ?1 AND id = ?2 AND wrapped IS NOT NULL",
+            ] {
+                let replace = sqlx::query(replace).bind(&self.origin).bind(key.id).bind(&key.master);
+                replace.bind(key.wrapped.as_slice()).execute(&mut *tx).await.map_err(unavailable)?;
+            }
         }
         tx.commit().await.map_err(unavailable)
     }
@@ -172,6 +245,12 @@ fn damaged(error: StoreError) -> KeyStoreError {
 }
 
 fn migrator() -> Migrator {
-    let sql = include_str!("../../../migrations/keys/sqlite/0001_keys.sql").into_sql_str();
-    Migrator::with_migrations(vec![Migration::new(1, "keys".into(), MigrationType::Simple, sql, false)])
+    let migrations = [
+        ("keys", include_str!("../../../migrations/keys/sqlite/0001_keys.sql")),
+        ("former_keys", include_str!("../../../migrations/keys/sqlite/0002_former_keys.sql")),
+    ];
+    let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
+        Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations((1..).zip(migrations).map(migration).collect())
 }

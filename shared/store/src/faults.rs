@@ -283,6 +283,18 @@ impl DataKeys for FaultyKeys {
         self.call("destroy_data_key", self.inner.destroy_data_key(scope)).await
     }
 
+    async fn succeed_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        self.call("succeed_data_key", self.inner.succeed_data_key(key)).await
+    }
+
+    async fn former_data_key_of(&self, scope: &Scope) -> Result<Option<Uuid>, KeyStoreError> {
+        self.call("former_data_key_of", self.inner.former_data_key_of(scope)).await
+    }
+
+    async fn destroy_former_data_key(&self, scope: &Scope) -> Result<(), KeyStoreError> {
+        self.call("destroy_former_data_key", self.inner.destroy_former_data_key(scope)).await
+    }
+
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
         self.call("master_key", self.inner.master_key()).await
     }

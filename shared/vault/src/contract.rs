@@ -22,6 +22,8 @@ macro_rules! key_store_tests {
             one_of_many_concurrent_keys_wins
             a_destroyed_key_is_gone_and_its_scope_gets_no_other
             a_scope_can_be_closed_before_it_has_a_key
+            a_key_is_succeeded_and_the_former_one_destroyed
+            both_keys_of_a_scope_end_with_it
             keys_are_added_under_the_master_key_in_use
             all_keys_are_wrapped_anew_and_destroyed_ones_stay_so
             who_stood_still_brings_no_former_master_key_back
@@ -112,6 +114,65 @@ pub async fn a_scope_can_be_closed_before_it_has_a_key(keys: Arc<dyn DataKeys>) 
         let added = keys.add_data_key(&wrapped(number, &participant(number))).await.unwrap();
         assert_eq!(added, StoredKey::Destroyed);
     }
+}
+
+/// Of a scope's keys the newest is its own; the one before can be had by its id until it is destroyed, and wrapped anew.
+pub async fn a_key_is_succeeded_and_the_former_one_destroyed(keys: Arc<dyn DataKeys>) {
+    let (scope, id) = (participant(1), Uuid::from_u128);
+    let stored = |number| StoredKey::Wrapped(wrapped(number, &participant(1)));
+    add(keys.as_ref(), 1..=2).await;
+    assert_eq!(keys.former_data_key_of(&scope).await.unwrap(), None);
+    for (number, former) in [(11, 1), (12, 11), (13, 12)] {
+        assert_eq!(keys.succeed_data_key(&wrapped(number, &scope)).await.unwrap(), stored(number));
+        // One at a time.
+        assert_eq!(keys.succeed_data_key(&wrapped(99, &scope)).await.unwrap(), stored(number));
+        assert_eq!(keys.data_key_of(&scope).await.unwrap(), Some(stored(number)));
+        assert_eq!(keys.former_data_key_of(&scope).await.unwrap(), Some(id(former)));
+        assert_eq!(keys.data_key(id(former)).await.unwrap(), Some(stored(former)));
+        for _ in 0..2 {
+            keys.destroy_former_data_key(&scope).await.unwrap();
+            assert_eq!(keys.former_data_key_of(&scope).await.unwrap(), None);
+            assert_eq!(keys.data_key(id(former)).await.unwrap(), Some(StoredKey::Destroyed));
+        }
+        assert_eq!(keys.data_key(id(number)).await.unwrap(), Some(stored(number)));
+    }
+    assert_eq!(keys.data_key(id(99)).await.unwrap(), None);
+    let other = StoredKey::Wrapped(wrapped(2, &participant(2)));
+    assert_eq!(keys.data_key_of(&participant(2)).await.unwrap(), Some(other));
+
+    // Under another master key, after a renewal that was broken off.
+    keys.succeed_data_key(&wrapped(14, &scope)).await.unwrap();
+    keys.use_master_key("master-2", "master-1").await.unwrap();
+    let refused = keys.succeed_data_key(&wrapped(15, &participant(2))).await;
+    assert_eq!(refused, Err(KeyStoreError::OtherMasterKey));
+    let others = keys.wrapped_by_others("master-2", 100).await.unwrap();
+    let mut ids: Vec<_> = others.iter().map(|key| key.id.as_u128()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [2, 13, 14]);
+    let anew = |key: WrappedKey| WrappedKey { master: "master-2".into(), ..key };
+    keys.replace_data_keys(&others.into_iter().map(anew).collect::<Vec<_>>()).await.unwrap();
+    assert_eq!(keys.wrapped_by_others("master-2", 100).await.unwrap(), []);
+    for number in [13, 14] {
+        let stored = keys.data_key(id(number)).await.unwrap();
+        assert_eq!(stored, Some(StoredKey::Wrapped(anew(wrapped(number, &scope)))));
+    }
+}
+
+/// Where a scope's key is destroyed while a former one is there, that one is as well; and no successor comes after.
+pub async fn both_keys_of_a_scope_end_with_it(keys: Arc<dyn DataKeys>) {
+    let scope = participant(1);
+    add(keys.as_ref(), [1]).await;
+    keys.succeed_data_key(&wrapped(11, &scope)).await.unwrap();
+    assert!(keys.destroy_data_key(&scope).await.unwrap());
+    for number in [1, 11] {
+        assert_eq!(keys.data_key(Uuid::from_u128(number)).await.unwrap(), Some(StoredKey::Destroyed));
+    }
+    assert_eq!(keys.former_data_key_of(&scope).await.unwrap(), None);
+    assert_eq!(keys.succeed_data_key(&wrapped(12, &scope)).await.unwrap(), StoredKey::Destroyed);
+    // As in an old copy of the key store.
+    let first = StoredKey::Wrapped(wrapped(21, &participant(2)));
+    assert_eq!(keys.succeed_data_key(&wrapped(21, &participant(2))).await.unwrap(), first);
+    assert_eq!(keys.data_key_of(&participant(2)).await.unwrap(), Some(first));
 }
 
 /// The first key says which master key is in use; a key that another one wrapped is not added.

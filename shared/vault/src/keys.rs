@@ -48,9 +48,23 @@ pub trait DataKeys: Send + Sync {
     /// [`KeyStoreError::OtherMasterKey`] where another master key is in use than the one that wrapped this key.
     async fn add_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError>;
 
-    /// Removes the key of a scope, durably, and keeps in mind that it was destroyed, also where there was none. `false`
-    /// where that was known already.
+    /// Removes the key of a scope, durably, and a former one with it, and keeps in mind that it was destroyed, also where there
+    /// was none. `false` where that was known already.
     async fn destroy_data_key(&self, scope: &Scope) -> Result<bool, KeyStoreError>;
+
+    /// Puts a key in the place of its scope's, durably, which becomes the scope's former one and can be read until it is
+    /// [destroyed](Self::destroy_former_data_key). Answers what is stored: this one, or where a former one is there already, or
+    /// the scope's key was destroyed, what was stored before.
+    ///
+    /// # Errors
+    /// As [`add_data_key`](Self::add_data_key).
+    async fn succeed_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError>;
+
+    /// The former key of a scope, where it has one that is not destroyed.
+    async fn former_data_key_of(&self, scope: &Scope) -> Result<Option<Uuid>, KeyStoreError>;
+
+    /// Removes the former key of a scope, durably, and keeps in mind that it was destroyed.
+    async fn destroy_former_data_key(&self, scope: &Scope) -> Result<(), KeyStoreError>;
 
     /// The master key that is in use; `None` before the first data key.
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError>;

@@ -18,6 +18,16 @@ pub struct MemoryKeys(Mutex<Rows>);
 struct Rows {
     master: Option<String>,
     keys: HashMap<Scope, Row>,
+    /// Keys in whose place another one was put.
+    former: Vec<FormerRow>,
+}
+
+/// A former key of a scope and, where it is not destroyed, its wrapped form.
+#[derive(Debug)]
+struct FormerRow {
+    id: Uuid,
+    scope: Scope,
+    key: Option<WrappedKey>,
 }
 
 /// A key and, where it is not destroyed, its wrapped form.
@@ -30,6 +40,16 @@ struct Row {
 impl Row {
     fn stored(&self) -> StoredKey {
         self.key.clone().map_or(StoredKey::Destroyed, StoredKey::Wrapped)
+    }
+}
+
+impl Rows {
+    fn former_of(&self, scope: &Scope) -> Option<Uuid> {
+        self.former.iter().find(|row| row.scope == *scope && row.key.is_some()).map(|row| row.id)
+    }
+
+    fn forget_former(&mut self, scope: &Scope) {
+        self.former.iter_mut().filter(|row| row.scope == *scope).for_each(|row| row.key = None);
     }
 }
 
@@ -51,7 +71,10 @@ impl DataKeys for MemoryKeys {
     }
 
     async fn data_key(&self, id: Uuid) -> Result<Option<StoredKey>, KeyStoreError> {
-        Ok(self.rows().keys.values().find(|row| row.id == Some(id)).map(Row::stored))
+        let rows = self.rows();
+        let former = rows.former.iter().find(|row| row.id == id);
+        let former = former.map(|row| row.key.clone().map_or(StoredKey::Destroyed, StoredKey::Wrapped));
+        Ok(former.or_else(|| rows.keys.values().find(|row| row.id == Some(id)).map(Row::stored)))
     }
 
     async fn add_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
@@ -68,6 +91,7 @@ impl DataKeys for MemoryKeys {
 
     async fn destroy_data_key(&self, scope: &Scope) -> Result<bool, KeyStoreError> {
         let mut rows = self.rows();
+        rows.forget_former(scope);
         let row = rows.keys.get_mut(scope);
         let known = row.as_ref().is_some_and(|row| row.key.is_none());
         match row {
@@ -77,6 +101,37 @@ impl DataKeys for MemoryKeys {
             }
         }
         Ok(!known)
+    }
+
+    async fn succeed_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        let mut rows = self.rows();
+        if rows.master.as_ref() != Some(&key.master) {
+            return Err(KeyStoreError::OtherMasterKey);
+        }
+        let has_former = rows.former_of(&key.scope).is_some();
+        let anew = Row { id: Some(key.id), key: Some(key.clone()) };
+        let Some(row) = rows.keys.get_mut(&key.scope) else {
+            rows.keys.insert(key.scope.clone(), anew);
+            return Ok(StoredKey::Wrapped(key.clone()));
+        };
+        let stored = row.stored();
+        let StoredKey::Wrapped(former) = &stored else { return Ok(stored) };
+        if has_former {
+            return Ok(stored);
+        }
+        *row = anew;
+        let former = FormerRow { id: former.id, scope: former.scope.clone(), key: Some(former.clone()) };
+        rows.former.push(former);
+        Ok(StoredKey::Wrapped(key.clone()))
+    }
+
+    async fn former_data_key_of(&self, scope: &Scope) -> Result<Option<Uuid>, KeyStoreError> {
+        Ok(self.rows().former_of(scope))
+    }
+
+    async fn destroy_former_data_key(&self, scope: &Scope) -> Result<(), KeyStoreError> {
+        self.rows().forget_former(scope);
+        Ok(())
     }
 
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
@@ -94,7 +149,9 @@ impl DataKeys for MemoryKeys {
 
     async fn wrapped_by_others(&self, master: &str, limit: u32) -> Result<Vec<WrappedKey>, KeyStoreError> {
         let rows = self.rows();
-        let others = rows.keys.values().filter_map(|row| row.key.as_ref()).filter(|key| key.master != master);
+        let former = rows.former.iter().filter_map(|row| row.key.as_ref());
+        let all = rows.keys.values().filter_map(|row| row.key.as_ref()).chain(former);
+        let others = all.filter(|key| key.master != master);
         Ok(others.take(limit as usize).cloned().collect())
     }
 
@@ -104,8 +161,10 @@ impl DataKeys for MemoryKeys {
             return Err(KeyStoreError::OtherMasterKey);
         }
         for key in keys {
+            let rows = &mut *rows;
+            let former = rows.former.iter_mut().find(|row| row.id == key.id).and_then(|row| row.key.as_mut());
             let row = rows.keys.get_mut(&key.scope).filter(|row| row.id == Some(key.id));
-            if let Some(stored) = row.and_then(|row| row.key.as_mut()) {
+            if let Some(stored) = former.or_else(|| row.and_then(|row| row.key.as_mut())) {
                 *stored = key.clone();
             }
         }

@@ -47,6 +47,20 @@ impl Ring {
         }
     }
 
+    /// Puts a new key in the place of a scope's, which can be read as before; where a former one of it is there already, nothing
+    /// changes.
+    pub(crate) async fn succeed(&self, scope: &Scope) -> Result<StoredKey, VaultError> {
+        let succeeded = self.keys.succeed_data_key(&self.make(scope).await?).await;
+        match succeeded {
+            // As in `add`.
+            Err(KeyStoreError::OtherMasterKey) => {
+                self.use_successor().await?;
+                Ok(self.keys.succeed_data_key(&self.make(scope).await?).await?)
+            }
+            succeeded => Ok(succeeded?),
+        }
+    }
+
     /// Makes the key of a scope. A crash in here leaves nothing behind, or a key that nothing is sealed under yet and
     /// that the next one who asks gets. Whoever loses a race gets the winner's key.
     async fn add(&self, scope: &Scope) -> Result<StoredKey, VaultError> {

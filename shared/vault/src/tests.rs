@@ -94,6 +94,18 @@ impl DataKeys for Memory {
         self.keys.destroy_data_key(scope).await
     }
 
+    async fn succeed_data_key(&self, key: &WrappedKey) -> Result<StoredKey, KeyStoreError> {
+        self.keys.succeed_data_key(key).await
+    }
+
+    async fn former_data_key_of(&self, scope: &Scope) -> Result<Option<Uuid>, KeyStoreError> {
+        self.keys.former_data_key_of(scope).await
+    }
+
+    async fn destroy_former_data_key(&self, scope: &Scope) -> Result<(), KeyStoreError> {
+        self.keys.destroy_former_data_key(scope).await
+    }
+
     async fn master_key(&self) -> Result<Option<String>, KeyStoreError> {
         self.keys.master_key().await
     }
@@ -250,6 +262,31 @@ async fn a_destroyed_key_is_not_at_hand_in_any_way() {
     for key in [first, second] {
         assert!(vault.key(key.id()).await.unwrap().is_none());
         assert_eq!(Arc::strong_count(&key), 1, "nothing here has it any more");
+    }
+}
+
+/// From one moment on a scope's key is another one, whatever is at hand of the former.
+#[tokio::test]
+async fn a_former_key_opens_what_it_sealed_until_it_is_destroyed() {
+    let (keys, vault) = vault().await;
+    let scope = participant(1);
+    let former = vault.key_of(&scope).await.unwrap();
+    let sealed = former.seal(b"event-1", b"value").unwrap();
+    vault.succeed(&scope).await.unwrap();
+    let key = vault.key_of(&scope).await.unwrap();
+    assert_ne!(key.id(), former.id());
+    // Used by its id, and its scope's all the same not.
+    let by_id = vault.key(former.id()).await.unwrap().unwrap();
+    assert_eq!(&**by_id.open(b"event-1", &sealed).unwrap(), b"value");
+    assert_eq!(vault.key_of(&scope).await.unwrap().id(), key.id());
+    assert!(key.open(b"event-1", &sealed).is_err());
+    assert_eq!(vault.former_of(&scope).await.unwrap(), Some(former.id()));
+
+    vault.destroy_former(&scope).await.unwrap();
+    for vault in [vault, open(&keys, ORIGIN, 1).await.unwrap()] {
+        assert!(vault.key(former.id()).await.unwrap().is_none());
+        assert_eq!(vault.key_of(&scope).await.unwrap().id(), key.id());
+        assert_eq!(vault.former_of(&scope).await.unwrap(), None);
     }
 }
 

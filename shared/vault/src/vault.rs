@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::data_key::DataKey;
 use crate::error::VaultError;
 use crate::keyed::DigestKey;
-use crate::keys::{DataKeys, KeyManagement};
+use crate::keys::{DataKeys, KeyManagement, StoredKey};
 use crate::ring::Ring;
 
 /// Unwrapped keys kept at hand, some 1.5 KB each: enough for all participants of the trials that are busy at a time.
@@ -35,7 +35,7 @@ struct Digests {
 struct Cache {
     by_id: LruCache<Uuid, Arc<DataKey>>,
     by_scope: LruCache<Scope, Arc<DataKey>>,
-    /// How often a key was destroyed here: what was read before the last time is not kept.
+    /// How often a key was destroyed or succeeded here: what was read before the last time is not kept.
     destroyed: u64,
 }
 
@@ -81,7 +81,7 @@ impl Vault {
         let (cached, destroyed) = self.cached(|cache| cache.by_scope.get(scope).cloned());
         match cached {
             Some(key) => Ok(key),
-            None => Ok(self.remember(self.ring.key_of(scope).await?, destroyed)),
+            None => Ok(self.remember(self.ring.key_of(scope).await?, destroyed, true)),
         }
     }
 
@@ -93,7 +93,7 @@ impl Vault {
         let (cached, destroyed) = self.cached(|cache| cache.by_id.get(&id).cloned());
         match cached {
             Some(key) => Ok(Some(key)),
-            None => Ok(self.ring.key(id).await?.map(|key| self.remember(key, destroyed))),
+            None => Ok(self.ring.key(id).await?.map(|key| self.remember(key, destroyed, false))),
         }
     }
 
@@ -104,6 +104,32 @@ impl Vault {
         let first = self.ring.keys.destroy_data_key(scope).await?;
         self.forget(scope);
         Ok(first)
+    }
+
+    /// Gives a scope another data key, durably: from now on [`key_of`](Self::key_of) answers that one. The former one can be had
+    /// by its id until it is [destroyed](Self::destroy_former). Where a former one is there already, nothing changes.
+    ///
+    /// # Errors
+    /// [`VaultError::Destroyed`] where the scope's key was destroyed.
+    pub async fn succeed(&self, scope: &Scope) -> Result<(), VaultError> {
+        let stored = self.ring.succeed(scope).await?;
+        self.forget(scope);
+        match stored {
+            StoredKey::Wrapped(_) => Ok(()),
+            StoredKey::Destroyed => Err(VaultError::Destroyed(scope.clone())),
+        }
+    }
+
+    /// The id of the former data key of a scope, where it has one that is not destroyed.
+    pub async fn former_of(&self, scope: &Scope) -> Result<Option<Uuid>, VaultError> {
+        Ok(self.ring.keys.former_data_key_of(scope).await?)
+    }
+
+    /// Destroys the former data key of a scope, as [`destroy`](Self::destroy) does the scope's own.
+    pub async fn destroy_former(&self, scope: &Scope) -> Result<(), VaultError> {
+        self.ring.keys.destroy_former_data_key(scope).await?;
+        self.forget(scope);
+        Ok(())
     }
 
     /// Wraps all data keys under a new master key and destroys the one before, so that what was destroyed before cannot
@@ -127,9 +153,10 @@ impl Vault {
         let mut cache = self.cache();
         cache.destroyed += 1;
         cache.by_scope.pop(scope);
-        // Either of the two may have let go of the key by itself.
-        let id = cache.by_id.iter().find(|(_, key)| key.scope() == scope).map(|(id, _)| *id);
-        if let Some(id) = id {
+        // Either of the two may have let go of the key by itself; and of a scope's keys a former one may be there as well.
+        let ids: Vec<_> =
+            cache.by_id.iter().filter(|(_, key)| key.scope() == scope).map(|(id, _)| *id).collect();
+        for id in ids {
             cache.by_id.pop(&id);
         }
     }
@@ -156,13 +183,16 @@ impl Vault {
         (look(&mut cache), cache.destroyed)
     }
 
-    /// Keeps a key at hand, unless one was destroyed since it was looked for: it may be this one.
-    fn remember(&self, key: DataKey, destroyed: u64) -> Arc<DataKey> {
+    /// Keeps a key at hand, unless one was destroyed since it was looked for: it may be this one. As its scope's, where it is
+    /// known not to be a former one.
+    fn remember(&self, key: DataKey, destroyed: u64, is_current: bool) -> Arc<DataKey> {
         let key = Arc::new(key);
         let mut cache = self.cache();
         if cache.destroyed == destroyed {
             cache.by_id.put(key.id(), Arc::clone(&key));
-            cache.by_scope.put(key.scope().clone(), Arc::clone(&key));
+            if is_current {
+                cache.by_scope.put(key.scope().clone(), Arc::clone(&key));
+            }
         }
         key
     }
