@@ -17,6 +17,9 @@ GRANT SELECT, INSERT, UPDATE ON ledger, trial, stream TO trialseal_service;
 -- Wrapped data keys of before they had a database of their own: they are moved there once.
 GRANT SELECT, DELETE ON data_key TO trialseal_service;
 
+-- Bodies under the key that took the place of a destroyed one.
+GRANT SELECT, INSERT, UPDATE ON resealed_body TO trialseal_service;
+
 -- What can be made again from the record.
 GRANT SELECT, INSERT, UPDATE, DELETE ON read_model, read_model_doc TO trialseal_service;
 

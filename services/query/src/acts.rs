@@ -73,10 +73,10 @@ impl Query {
     /// An event whose data are the trial's.
     async fn event_of_trial(&self, row: &EventRow, header: &Header) -> Result<Event, Problem> {
         let opened = body::open(&self.parts.vault, row, header).await.map_err(problems::body)?;
-        let Body::Readable { secret, data } = opened else {
+        let Body::Readable { opening, data } = opened else {
             return Err(problems::damaged(&"the key of the trial's own events was destroyed"));
         };
-        body::check(row, header, &secret, &data).map_err(store)?;
+        body::check(row, header, &opening, &data).map_err(store)?;
         body::event(header, data).map_err(|error| Problem::internal(&error))
     }
 }

@@ -7,10 +7,9 @@ use serde_json::Value;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::Event;
 use trialseal_runtime::problem::Problem;
-use trialseal_seal::data::Secret;
 use trialseal_seal::event::{Header, schema_version};
 use trialseal_store::EventRow;
-use trialseal_store::body::{self, Body};
+use trialseal_store::body::{self, Body, Opening};
 use utoipa::ToSchema;
 
 use crate::Query;
@@ -28,6 +27,9 @@ pub(crate) struct EventEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub(crate) data: Option<Value>,
+    /// Where in the data values were redacted: JSON Pointers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) redacted: Vec<String>,
     /// Why the data are not shown.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) withheld: Option<Withheld>,
@@ -45,7 +47,7 @@ pub(crate) enum Withheld {
 
 /// What a caller gets to see of an event's data.
 pub(crate) enum Visible {
-    Data { secret: Secret, data: Value },
+    Data { opening: Opening, data: Value },
     Withheld(Withheld),
 }
 
@@ -70,9 +72,9 @@ impl Query {
             return Ok(Visible::Withheld(Withheld::OutOfScope));
         }
         match body::open(&self.parts.vault, row, header).await.map_err(problems::body)? {
-            Body::Readable { secret, data } => {
-                body::check(row, header, &secret, &data).map_err(problems::store)?;
-                Ok(Visible::Data { secret, data })
+            Body::Readable { opening, data } => {
+                body::check(row, header, &opening, &data).map_err(problems::store)?;
+                Ok(Visible::Data { opening, data })
             }
             Body::Erased => Ok(Visible::Withheld(Withheld::Erased)),
         }
@@ -97,10 +99,11 @@ impl Query {
 
     async fn entry(&self, principal: &Principal, row: &EventRow) -> Result<EventEntry, Problem> {
         let header = row.checked_header().map_err(problems::store)?;
-        let (data, withheld) = match self.visible(principal, row, &header).await? {
-            Visible::Data { data, .. } => (Some(data), None),
-            Visible::Withheld(why) => (None, Some(why)),
+        let (data, redacted, withheld) = match self.visible(principal, row, &header).await? {
+            Visible::Data { opening, data } => (Some(data), opening.hidden().to_vec(), None),
+            Visible::Withheld(why) => (None, Vec::new(), Some(why)),
         };
-        Ok(EventEntry { header: header.to_value(), eventleaf: row.leaf.to_string(), data, withheld })
+        let eventleaf = row.leaf.to_string();
+        Ok(EventEntry { header: header.to_value(), eventleaf, data, redacted, withheld })
     }
 }

@@ -238,8 +238,8 @@ impl<'a> Checker<'a> {
 
     async fn body(&mut self, row: &EventRow, header: &Header) -> Result<()> {
         match body::open(self.vault, row, header).await {
-            Ok(Body::Readable { secret, data }) => {
-                if let Err(damage) = body::check(row, header, &secret, &data) {
+            Ok(Body::Readable { opening, data }) => {
+                if let Err(damage) = body::check(row, header, &opening, &data) {
                     self.found(damage.to_string());
                 }
             }

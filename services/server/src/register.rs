@@ -83,9 +83,9 @@ impl Register {
 
 async fn event(vault: &Vault, row: &EventRow) -> Result<Event> {
     let header = row.checked_header()?;
-    let Body::Readable { secret, data } = body::open(vault, row, &header).await? else {
+    let Body::Readable { opening, data } = body::open(vault, row, &header).await? else {
         bail!("the ledger's own events cannot be read any more, and with them its keys");
     };
-    body::check(row, &header, &secret, &data)?;
+    body::check(row, &header, &opening, &data)?;
     Ok(body::event(&header, data)?)
 }

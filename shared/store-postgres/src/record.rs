@@ -6,29 +6,33 @@ use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::columns::{self, EventColumns, LeafColumns, gap_free, signed};
 use trialseal_store::{
-    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, PAGE_BYTES, Result,
-    StreamVersion, Streams, WriteBatch,
+    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, PAGE_BYTES,
+    ResealedBody, Reseals, Result, StoreError, StreamVersion, Streams, WriteBatch,
 };
 
 use crate::{Locked, PostgresStore};
 
 /// A page of events: those of `$of` in the order of `$place`, from place `$2` on, up to `$3`, until their bodies have `$4`
-/// bytes. The server counts them, so that what is not handed out is not read from where long bodies lie.
+/// bytes; of each the newest body that it has. The server counts them, so that what is not handed out is not read from where long bodies lie.
 macro_rules! page {
     ($of:literal, $place:literal) => {
         concat!(
-            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM (
-                 SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body,
-                     sum(octet_length(body)) OVER (ORDER BY ",
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header,
+                 coalesce((SELECT data_key FROM resealed_body WHERE of_ledger = $1 AND of_position = position), key),
+                 coalesce((SELECT sealed FROM resealed_body WHERE of_ledger = $1 AND of_position = position), body)
+             FROM (SELECT *, sum(bytes) OVER (ORDER BY ",
             $place,
-            " ROWS UNBOUNDED PRECEDING) - octet_length(body) AS before
+            " ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
+                 SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body, coalesce((
+                     SELECT octet_length(sealed) FROM resealed_body
+                     WHERE of_ledger = $1 AND of_position = position), octet_length(body)) AS bytes
                  FROM event WHERE ledger = $1 AND ",
             $of,
             " AND ",
             $place,
             " >= $2 ORDER BY ",
             $place,
-            " LIMIT $3) AS page WHERE before < $4 ORDER BY ",
+            " LIMIT $3) AS rows) AS page WHERE before < $4 ORDER BY ",
             $place
         )
     };
@@ -127,6 +131,29 @@ impl Events for PostgresStore {
             .bind(key.as_slice());
         let stream: Option<(String,)> = self.pool.optional(stream).await?;
         stream.map(|(stream,)| columns::stream(&stream)).transpose()
+    }
+}
+
+#[async_trait]
+impl Reseals for PostgresStore {
+    async fn reseal(&self, bodies: &[ResealedBody]) -> Result<()> {
+        if bodies.is_empty() {
+            return Ok(());
+        }
+        let put = query(
+            "INSERT INTO resealed_body (of_ledger, of_position, data_key, sealed)
+             SELECT l.ledger, a.position, a.key, a.body FROM ledger AS l
+             CROSS JOIN UNNEST($3::BIGINT[], $4::UUID[], $5::BYTEA[]) AS a (position, key, body)
+             WHERE l.ledger = $1 AND l.holder IS NOT DISTINCT FROM $2
+             FOR SHARE OF l
+             ON CONFLICT (of_ledger, of_position) DO UPDATE SET data_key = excluded.data_key, sealed = excluded.sealed",
+        )
+        .bind(self.ledger)
+        .bind(self.who)
+        .bind(all(bodies, |row| signed(row.position))?)
+        .bind(each(bodies, |row| row.key))
+        .bind(each(bodies, |row| row.body.as_slice()));
+        if self.pool.execute(put).await? > 0 { Ok(()) } else { Err(StoreError::Deposed) }
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) const RECORD: Migrations = &[
     ("identity", include_str!("../../../migrations/postgres/0003_identity.sql")),
     ("timestamps", include_str!("../../../migrations/postgres/0004_timestamps.sql")),
     ("claims", include_str!("../../../migrations/postgres/0005_claims.sql")),
+    ("reseals", include_str!("../../../migrations/postgres/0006_reseals.sql")),
 ];
 
 /// The tables of the key store.

@@ -6,8 +6,8 @@ use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::columns::{self, EventColumns, LeafColumns, gap_free, signed};
 use trialseal_store::{
-    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, PAGE_BYTES, Result,
-    StoreError, StreamVersion, Streams, WriteBatch,
+    AppendTx, Appends, CommandId, CommandRow, EventRow, Events, LeafRow, LedgerHead, PAGE_BYTES,
+    ResealedBody, Reseals, Result, StoreError, StreamVersion, Streams, WriteBatch,
 };
 
 use crate::error::failed;
@@ -15,13 +15,15 @@ use crate::insert::insert;
 use crate::{Locked, SqliteStore};
 
 /// A page of events: those of `$of` in the order of `$place`, from place `?2` on, up to `?3`, until their bodies have
-/// `?4` bytes. How many these are is counted first, by the bodies' lengths, which SQLite knows without reading them.
+/// `?4` bytes; of each the newest body that it has. How many these are is counted first, by the bodies' lengths, which SQLite knows without reading them.
 ///
 /// Events of a ledger are found by their rows; `+ledger` distrusts that column too, and keeps SQLite from an index.
 macro_rules! page {
     ($of:literal, $place:literal) => {
         concat!(
-            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM event WHERE ",
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header,
+                 coalesce((SELECT data_key FROM resealed_body WHERE of_row = row), key),
+                 coalesce((SELECT sealed FROM resealed_body WHERE of_row = row), body) FROM event WHERE ",
             $of,
             " AND ",
             $place,
@@ -31,7 +33,8 @@ macro_rules! page {
                  SELECT sum(bytes) OVER (ORDER BY place ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
                      SELECT ",
             $place,
-            " AS place, length(body) AS bytes FROM event WHERE ",
+            " AS place, coalesce(
+                         (SELECT length(sealed) FROM resealed_body WHERE of_row = row), length(body)) AS bytes FROM event WHERE ",
             $of,
             " AND ",
             $place,
@@ -250,6 +253,29 @@ impl Appends for SqliteStore {
         .fetch_optional(&self.readers)
         .await;
         row.map_err(failed)?.map(columns::command).transpose()
+    }
+}
+
+#[async_trait]
+impl Reseals for SqliteStore {
+    async fn reseal(&self, bodies: &[ResealedBody]) -> Result<()> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
+        for ResealedBody { position, key, body } in bodies {
+            let put = sqlx::query(
+                "INSERT INTO resealed_body (of_row, data_key, sealed)
+                 SELECT ?2, ?3, ?4 FROM ledger WHERE ledger = ?1 AND holder IS ?5
+                 ON CONFLICT (of_row) DO UPDATE SET data_key = excluded.data_key, sealed = excluded.sealed",
+            )
+            .bind(self.ledger)
+            .bind(row(self.ledger, *position)?)
+            .bind(key)
+            .bind(body.as_slice())
+            .bind(self.who);
+            if put.execute(&mut *tx).await.map_err(failed)?.rows_affected() == 0 {
+                return Err(StoreError::Deposed);
+            }
+        }
+        tx.commit().await.map_err(failed)
     }
 }
 

@@ -51,6 +51,7 @@ macro_rules! contract_list {
             a_dropped_seal_leaves_nothing
             a_cancelled_append_is_all_or_nothing
             a_cancelled_wait_holds_nothing
+            resealed_bodies_are_read_instead_and_the_record_stays
             readers_see_committed_rows_without_waiting
             readers_see_no_gaps_while_others_append
             a_term_is_had_by_one_process

@@ -16,13 +16,13 @@ use uuid::Uuid;
 
 use crate::error::StoreError;
 use crate::ports::{
-    Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, SealTx, Seals, Store,
-    Streams, Tokens,
+    Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, Reseals, SealTx, Seals,
+    Store, Streams, Tokens,
 };
 use crate::rows::{
     AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
-    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TimestampRow, TokenRow,
-    TreeName, WriteBatch,
+    ModelRow, ResealedBody, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion,
+    TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -141,6 +141,10 @@ announced!(Appends {
         let tx = call(self.faults.as_ref(), "begin_append", self.inner.begin_append()).await?;
         Ok(Box::new(FaultyTx { faults: Arc::clone(&self.faults), tx }))
     }
+});
+
+announced!(Reseals {
+    reseal(bodies: &[ResealedBody]) -> ();
 });
 
 announced!(Seals {

@@ -30,15 +30,15 @@ pub mod writer;
 pub use error::{Result, StoreError};
 pub use page::{PAGE_BYTES, Page, PageRow, may_go_on};
 pub use ports::{
-    Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, SealTx, Seals, Store,
-    Streams, Tokens,
+    Accounts, AppendTx, Appends, Election, Events, FormerKeys, Jobs, ModelTx, Models, Reseals, SealTx, Seals,
+    Store, Streams, Tokens,
 };
 pub use progress::Progress;
 pub use record_digest::record_digest;
 pub use rows::{
     AccountRow, CommandId, CommandRow, Digest, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
-    LedgerHead, ModelRow, NaturalKeyRow, NodeRow, SealRef, SealRow, SealWrite, SealedHead, SessionRow,
-    Standing, StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
+    LedgerHead, ModelRow, NaturalKeyRow, NodeRow, ResealedBody, SealRef, SealRow, SealWrite, SealedHead,
+    SessionRow, Standing, StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 pub use writer::{
     Append, AppendError, Appended, AppendedEvent, Expected, NaturalKey, NewEvent, Writer, WriterSettings,

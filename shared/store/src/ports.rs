@@ -13,23 +13,33 @@ use uuid::Uuid;
 use crate::error::Result;
 use crate::rows::{
     AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
-    ModelRow, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion, TimestampRow, TokenRow,
-    TreeName, WriteBatch,
+    ModelRow, ResealedBody, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion,
+    TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 
 /// Everything that is asked of storage, for one ledger.
 pub trait Store:
-    Election + Events + Streams + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys
+    Election + Events + Streams + Appends + Reseals + Seals + Models + Jobs + Tokens + Accounts + FormerKeys
 {
 }
-impl<T: Election + Events + Streams + Appends + Seals + Models + Jobs + Tokens + Accounts + FormerKeys> Store
-    for T
+impl<T> Store for T where
+    T: Election
+        + Events
+        + Streams
+        + Appends
+        + Reseals
+        + Seals
+        + Models
+        + Jobs
+        + Tokens
+        + Accounts
+        + FormerKeys
 {
 }
 
 /// Of several processes on one ledger one is elected to write: the one that the head row names as holder of the term.
 ///
-/// Whatever begins under the head row's lock, and whatever changes a job, compares the holder with the process whose
+/// Whatever begins under the head row's lock, and whatever changes a job or seals bodies again, compares the holder with the process whose
 /// hands the store is in, and is refused with [`crate::StoreError::Deposed`] where they differ. So nobody has to believe
 /// a clock: a process that stood still for an hour finds out at its next write.
 #[async_trait]
@@ -48,6 +58,8 @@ pub trait Election: Send + Sync {
 }
 
 /// Reading the record. Readers see committed events only, and see them without gaps.
+///
+/// An event's key and body are the newest that it has: what [`Reseals`] put in the place of those it was recorded with.
 ///
 /// Events are read a page at a time: as many as asked for, or fewer where their bodies reach [`crate::PAGE_BYTES`]
 /// before ([`crate::may_go_on`] tells); one at least, where there is one.
@@ -122,6 +134,14 @@ pub trait AppendTx: Send {
     async fn write(&mut self, batch: &WriteBatch) -> Result<()>;
     /// Commits. [`crate::StoreError::Unavailable`] leaves the outcome open.
     async fn commit(self: Box<Self>) -> Result<()>;
+}
+
+/// Encrypting bodies again, under the key that takes the place of one that is about to be destroyed.
+#[async_trait]
+pub trait Reseals: Send + Sync {
+    /// Puts these bodies in the place of those that the events have, durably and all or none; an elected process alone may
+    /// ([`Election`]). What was recorded stays as it is, beside it.
+    async fn reseal(&self, bodies: &[ResealedBody]) -> Result<()>;
 }
 
 /// Recording and reading seals.

@@ -68,6 +68,17 @@ pub struct EventRow {
     pub body: Vec<u8>,
 }
 
+/// A body that is encrypted again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResealedBody {
+    /// The event's place in the ledger.
+    pub position: u64,
+    /// The data key under which `body` is encrypted.
+    pub key: Uuid,
+    /// Nonce and ciphertext.
+    pub body: Vec<u8>,
+}
+
 /// Headers that are copied together to be hashed: enough for every lane, few enough to stay in the processor's cache.
 const HASHED_AT_ONCE: usize = 64;
 

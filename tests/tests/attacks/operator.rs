@@ -18,7 +18,7 @@ use trialseal_seal::note::{KeyKind, Signer};
 use trialseal_seal::policy::Policy;
 use trialseal_seal::time::Timestamp;
 use trialseal_sealer::{Folder, Sealer, SealerParts, SealerSettings};
-use trialseal_store::body::{self, Body};
+use trialseal_store::body::{self, Body, Opening};
 use trialseal_store::{
     Append, EventRow, Events as _, NewEvent, Progress, Seals as _, Writer, WriterSettings,
 };
@@ -61,7 +61,8 @@ impl Telling {
         let mut events = Vec::new();
         for row in store.since_position(0, ALL).await.unwrap() {
             let header = row.checked_header().unwrap();
-            let Body::Readable { secret, data } = body::open(&vault, &row, &header).await.unwrap() else {
+            let opened = body::open(&vault, &row, &header).await.unwrap();
+            let Body::Readable { opening: Opening::Secret(secret), data } = opened else {
                 panic!("nothing was erased");
             };
             let seal = seals.iter().position(|seal| seal.sealed > row.position).unwrap() as u64;

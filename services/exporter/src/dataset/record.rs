@@ -6,11 +6,12 @@ use std::ops::Range;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 use trialseal_seal::canonical;
+use trialseal_seal::data::Disclosure;
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::Sha3;
 use trialseal_seal::map::Head;
 use trialseal_seal::tree::Frontier;
-use trialseal_store::body::{self, Body};
+use trialseal_store::body::{self, Body, Opening};
 use trialseal_store::{EventRow, StoreError};
 
 use super::Plan;
@@ -84,8 +85,8 @@ impl Reader<'_> {
     /// Opens the body of an event and checks that it is what was sealed.
     pub(super) fn body(&self, row: &EventRow, header: &Header) -> Result<Body, ExportError> {
         let opened = self.handle.block_on(body::open(&self.parts.vault, row, header))?;
-        if let Body::Readable { secret, data } = &opened {
-            body::check(row, header, secret, data)?;
+        if let Body::Readable { opening, data } = &opened {
+            body::check(row, header, opening, data)?;
         }
         Ok(opened)
     }
@@ -110,6 +111,13 @@ pub(super) fn write(
                 }
                 json!({ "header": header.to_value(), "secret": secret, "data": data })
             }
+            Content::Left(fields) => {
+                if let Some(tables) = tables.as_deref_mut() {
+                    // What was redacted is in no cell.
+                    tables.take(row, header, &fields.to_data([]))?;
+                }
+                json!({ "header": header.to_value(), "fields": fields.to_value() })
+            }
             Content::Withheld(reason) => {
                 withheld += 1;
                 json!({ "header": header.to_value(), "withheld": reason })
@@ -127,7 +135,12 @@ pub(super) fn write(
 
 /// What a line shows of an event's data.
 enum Content {
-    Shown { secret: String, data: Value },
+    Shown {
+        secret: String,
+        data: Value,
+    },
+    /// What a redaction left of it.
+    Left(Disclosure),
     Withheld(&'static str),
 }
 
@@ -145,6 +158,9 @@ fn shown(
         Body::Readable { data, .. } if !rights.show_data(row, header, &data) => {
             Content::Withheld("no-consent")
         }
-        Body::Readable { secret, data } => Content::Shown { secret: secret.to_hex(), data },
+        Body::Readable { opening: Opening::Secret(secret), data } => {
+            Content::Shown { secret: secret.to_hex(), data }
+        }
+        Body::Readable { opening: Opening::Redacted(left), .. } => Content::Left(left.fields),
     })
 }

@@ -167,10 +167,10 @@ impl Identity {
     pub(super) async fn event_of_ledger(&self, row: &EventRow, header: &Header) -> Result<Event, StoreError> {
         let damaged = |what: &dyn std::fmt::Display| StoreError::Damaged(what.to_string());
         let opened = body::open(&self.parts.vault, row, header).await.map_err(|error| damaged(&error))?;
-        let Body::Readable { secret, data } = opened else {
+        let Body::Readable { opening, data } = opened else {
             return Err(StoreError::Damaged("the ledger's own events cannot be read any more".into()));
         };
-        body::check(row, header, &secret, &data)?;
+        body::check(row, header, &opening, &data)?;
         body::event(header, data).map_err(|error| damaged(&error))
     }
 }

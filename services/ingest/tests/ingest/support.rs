@@ -238,11 +238,11 @@ impl World {
             }
             for row in rows {
                 let header = row.checked_header().unwrap();
-                let Body::Readable { secret, data } = body::open(&self.vault, &row, &header).await.unwrap()
+                let Body::Readable { opening, data } = body::open(&self.vault, &row, &header).await.unwrap()
                 else {
                     panic!("erased")
                 };
-                body::check(&row, &header, &secret, &data).unwrap();
+                body::check(&row, &header, &opening, &data).unwrap();
                 let version = header.dataschema.rsplit(':').next().unwrap().parse().unwrap();
                 events.push((row, Event::from_stored(&header.kind, version, data).unwrap()));
             }

@@ -10,7 +10,7 @@ use trialseal_access::http::Reader;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::values::{Places, Reading};
 use trialseal_runtime::problem::{Problem, ProblemKind};
-use trialseal_seal::data::{Disclosure, disclose};
+use trialseal_seal::data::Disclosure;
 use trialseal_seal::event::Header;
 use trialseal_store::EventRow;
 use utoipa::IntoParams;
@@ -99,11 +99,11 @@ impl Query {
             }
             None => None,
         };
-        let Visible::Data { secret, data } = self.visible(principal, row, header).await? else {
+        let Visible::Data { opening, data } = self.visible(principal, row, header).await? else {
             return Ok(None);
         };
         let is_shown = |pointer: &str| asked.as_ref().is_none_or(|asked| asked.contains(pointer));
-        let fields = disclose(&secret, &data, is_shown);
+        let fields = opening.disclose(&data, is_shown);
         if asked.is_some_and(|asked| asked.len() > fields.shown().count()) {
             return Err(Problem::new(
                 ProblemKind::Invalid,

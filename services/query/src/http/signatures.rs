@@ -196,8 +196,8 @@ impl Query {
 
     async fn signature(&self, row: &EventRow, header: &Header) -> Result<Option<Event>, Problem> {
         let opened = body::open(&self.parts.vault, row, header).await.map_err(problems::body)?;
-        let Body::Readable { secret, data } = opened else { return Ok(None) };
-        body::check(row, header, &secret, &data).map_err(store)?;
+        let Body::Readable { opening, data } = opened else { return Ok(None) };
+        body::check(row, header, &opening, &data).map_err(store)?;
         body::event(header, data).map(Some).map_err(|error| Problem::internal(&error))
     }
 }

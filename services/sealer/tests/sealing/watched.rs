@@ -12,9 +12,9 @@ use trialseal_seal::hash::Hash;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
     AccountRow, Accounts, AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events,
-    FormerKeys, InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models, Result,
-    SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing, Store, StoreError, StreamVersion,
-    Streams, TimestampRow, TokenRow, Tokens, TreeName,
+    FormerKeys, InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models,
+    ResealedBody, Reseals, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing,
+    Store, StoreError, StreamVersion, Streams, TimestampRow, TokenRow, Tokens, TreeName,
 };
 use trialseal_vault::WrappedKey;
 use uuid::Uuid;
@@ -258,6 +258,10 @@ impl Election for Watched {
         self.inner().holder().await
     }
 }
+
+forward!(Reseals {
+    reseal(bodies: &[ResealedBody]) -> Result<()>;
+});
 
 forward!(Appends {
     begin_append() -> Result<Box<dyn AppendTx>>;

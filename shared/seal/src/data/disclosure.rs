@@ -132,6 +132,39 @@ impl Disclosure {
         self.fields.iter().map(field).collect()
     }
 
+    /// Hides the fields whose pointer `hide` answers with true. Their leaves stay, so the data root is the same.
+    #[must_use]
+    pub fn hiding(self, hide: impl Fn(&str) -> bool) -> Self {
+        let fields = self.fields.into_iter().map(|field| match field {
+            Field::Shown(shown) if hide(&shown.pointer) => Field::Hidden(shown.leaf()),
+            field => field,
+        });
+        Self { fields: fields.collect() }
+    }
+
+    /// The data as far as they are shown, with these values where the others stood. Elements of lists that are neither are null.
+    ///
+    /// The fields are taken as some that [`verify`](Self::verify) accepted.
+    pub fn to_data<'a>(&'a self, instead: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
+        let mut data = json!({});
+        for shown in self.shown() {
+            let value = match &shown.content {
+                Content::Scalar(scalar) => scalar.clone(),
+                // Every element has a field of its own, so a list is no longer than the fields are many.
+                Content::Length(length) => {
+                    let length = usize::try_from(*length).unwrap_or(usize::MAX).min(self.fields.len());
+                    vec![Value::Null; length].into()
+                }
+                Content::Empty => json!({}),
+            };
+            put(&mut data, &shown.pointer, value);
+        }
+        for (pointer, value) in instead {
+            put(&mut data, pointer, value);
+        }
+        data
+    }
+
     /// The fields that are shown, in order.
     pub fn shown(&self) -> impl Iterator<Item = &Shown> {
         self.fields.iter().filter_map(|field| match field {
@@ -185,6 +218,30 @@ impl Disclosure {
         let whole = contents.len() == self.fields.len();
         ensure(!whole || lengths.sum::<u128>() == elements.len() as u128, Code::FieldsIncomplete)
     }
+}
+
+/// Puts a value where a pointer leads to. What is missing on the way is an object; lists are there before their elements, as
+/// their pointers are shorter.
+fn put(data: &mut Value, pointer: &str, value: Value) {
+    let mut place = data;
+    for segment in pointer.split('/').skip(1) {
+        let name = segment.replace("~1", "/").replace("~0", "~");
+        place = match place {
+            Value::Array(elements) => match decimal(segment).and_then(|index| usize::try_from(index).ok()) {
+                Some(index) if index < elements.len() => &mut elements[index],
+                _ => return,
+            },
+            Value::Object(members) => members.entry(name).or_insert(Value::Null),
+            other => {
+                *other = json!({});
+                match other {
+                    Value::Object(members) => members.entry(name).or_insert(Value::Null),
+                    _ => return,
+                }
+            }
+        };
+    }
+    *place = value;
 }
 
 /// Whether a field with this content may have `segment` below it: an array its indexes, anything else nothing.

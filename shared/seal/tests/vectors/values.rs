@@ -4,7 +4,7 @@ use serde_json::Value;
 use trialseal_seal::Code;
 use trialseal_seal::canonical::{parse_data, to_vec};
 use trialseal_seal::checkpoint::{Checkpoint, cosign};
-use trialseal_seal::data::{Disclosure, Secret, dataroot, disclose};
+use trialseal_seal::data::{Content, Disclosure, Secret, dataroot, disclose};
 use trialseal_seal::event::Header;
 use trialseal_seal::hash::{Hash, Sha2, Sha3, TreeHash, sha256};
 use trialseal_seal::map::{Head, TrialMap, head_leaf};
@@ -57,6 +57,21 @@ fn data_roots_and_fields() {
         assert_eq!(hidden.to_value(), Value::from(leaves));
         assert_eq!(shown.verify(&root), Ok(()));
         assert_eq!(hidden.verify(&root), Ok(()));
+        assert_eq!(shown.to_data([]), case["data"]);
+        for (place, field) in shown.shown().enumerate() {
+            let left = shown.clone().hiding(|pointer| pointer == field.pointer);
+            assert_eq!((left.verify(&root), left.shown().count()), (Ok(()), shown.fields.len() - 1));
+            let mut expected = shown.clone();
+            expected.fields[place] = disclose(&secret, &case["data"], |_| false).fields[place].clone();
+            assert_eq!(left, expected);
+            if let Content::Scalar(value) = &field.content {
+                assert_ne!(
+                    left.to_data([]).pointer(&field.pointer).filter(|left| !left.is_null()),
+                    Some(value)
+                );
+                assert_eq!(left.to_data([(field.pointer.as_str(), value.clone())]), case["data"]);
+            }
+        }
     }
 }
 

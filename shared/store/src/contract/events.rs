@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::fixture::{append, batch, event, stream, trial, write};
-use crate::rows::{EventRow, LeafRow};
-use crate::{Store, may_go_on};
+use uuid::Uuid;
+
+use super::fixture::{PATIENCE, append, batch, event, stream, trial, write};
+use crate::rows::{EventRow, LeafRow, ResealedBody};
+use crate::{Store, StoreError, may_go_on};
 
 /// From a position on, up to a limit; past the end there is nothing.
 pub async fn events_are_read_by_position(store: Arc<dyn Store>) {
@@ -88,4 +90,34 @@ pub async fn trials_are_listed_by_id(store: Arc<dyn Store>) {
     assert_eq!(ids(Some("a"), 3).await, ["a-b", "a.b", "ab"]);
     assert_eq!(ids(Some("Z"), 1).await, ["_ledger"]);
     assert_eq!(ids(Some("b"), 1).await, Vec::<String>::new());
+}
+
+/// Whoever reads gets the newest body and its key; pages are measured by it, and no other process than the elected one puts it
+/// there.
+pub async fn resealed_bodies_are_read_instead_and_the_record_stays(store: Arc<dyn Store>) {
+    let t = trial("T");
+    let mut events: Vec<_> = (0..3).map(|n| event(n, &t, n, stream(1), n)).collect();
+    events[0].body = vec![7; 9 << 20];
+    write(store.as_ref(), &batch(events.clone())).await.unwrap();
+    assert_eq!(store.since_position(0, 10).await.unwrap().len(), 1, "a long body ends the page");
+    for (key, body) in [(8, b"shorter".to_vec()), (9, b"once more".to_vec())] {
+        let key = Uuid::from_u128(key);
+        let anew = [0, 2].map(|position| ResealedBody { position, key, body: body.clone() });
+        store.reseal(&anew).await.unwrap();
+        for position in [0, 2] {
+            (events[position].key, events[position].body) = (key, body.clone());
+        }
+        assert_eq!(store.since_position(0, 10).await.unwrap(), events);
+        assert_eq!(store.of_trial(&t, 0, 10).await.unwrap(), events);
+        assert_eq!(store.of_stream(&t, &stream(1), 1, 10).await.unwrap(), events[1..]);
+    }
+    store.reseal(&[]).await.unwrap();
+    let long = ResealedBody { position: 1, key: Uuid::from_u128(9), body: vec![7; 9 << 20] };
+    store.reseal(&[long]).await.unwrap();
+    assert_eq!(store.since_position(0, 10).await.unwrap().len(), 2, "a resealed body ends the page as well");
+    let one = [ResealedBody { position: 0, key: Uuid::from_u128(9), body: vec![1] }];
+    store.stand(Uuid::from_u128(1), PATIENCE).await.unwrap();
+    let deposed = store.in_hands_of(Uuid::from_u128(2)).reseal(&one).await;
+    assert!(matches!(deposed, Err(StoreError::Deposed)), "{deposed:?}");
+    store.in_hands_of(Uuid::from_u128(1)).reseal(&one).await.unwrap();
 }

@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 
-use super::{Locked, MemoryStore, Record, add, read};
+use super::{Locked, MemoryStore, Record, add, read, write};
 use crate::columns::signed;
 use crate::error::Result;
 use crate::page::Page;
-use crate::ports::{AppendTx, Appends, Events, Streams};
-use crate::rows::{CommandId, CommandRow, EventRow, LeafRow, LedgerHead, StreamVersion, WriteBatch};
+use crate::ports::{AppendTx, Appends, Events, Reseals, Streams};
+use crate::rows::{
+    CommandId, CommandRow, EventRow, LeafRow, LedgerHead, ResealedBody, StreamVersion, WriteBatch,
+};
 
 #[async_trait]
 impl Events for MemoryStore {
@@ -93,6 +95,20 @@ impl Streams for MemoryStore {
 
     async fn stream_version(&self, trial: &TrialId, stream: &StreamId) -> Result<u64> {
         Ok(read(&self.record).streams.get(&(trial.clone(), *stream)).copied().unwrap_or_default())
+    }
+}
+
+#[async_trait]
+impl Reseals for MemoryStore {
+    async fn reseal(&self, bodies: &[ResealedBody]) -> Result<()> {
+        self.check_holder()?;
+        let mut record = write(&self.record);
+        for ResealedBody { position, key, body } in bodies {
+            if let Some(event) = record.events.get_mut(position) {
+                (event.key, event.body) = (*key, body.clone());
+            }
+        }
+        Ok(())
     }
 }
 
