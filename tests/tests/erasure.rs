@@ -1,7 +1,10 @@
-//! A participant is erased: whoever has the database, all its backups, the key store and all its backups reads nothing of
+//! A participant is erased, or one value of theirs redacted: whoever has the database, all its backups, the key store and all its backups reads nothing of
 //! them any more; and every proof stands as before.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "erasure/redaction.rs"]
+mod redaction;
 
 use std::fs;
 use std::path::Path;
@@ -45,6 +48,14 @@ impl Stolen {
         };
         let (body, header) = (hex("body"), hex("header"));
         let events = database.texts(&format!("SELECT {key} || ' ' || {body} || ' ' || {header} FROM event"));
+        let (newest, at) = match database.engine() {
+            Engine::Postgres => ("replace(data_key::text, '-', '')".to_owned(), "of_position = position"),
+            Engine::Sqlite => (hex("data_key"), "of_row = row"),
+        };
+        let resealed = database.texts(&format!(
+            "SELECT {newest} || ' ' || {} || ' ' || {header} FROM event, resealed_body WHERE {at}",
+            hex("sealed")
+        ));
         let docs = "model || '/' || trial || '/' || id";
         let docs =
             database.texts(&format!("SELECT {key} || ' ' || {body} || ' ' || {docs} FROM read_model_doc"));
@@ -58,7 +69,8 @@ impl Stolen {
             (key.parse().unwrap(), bytes(body), context.as_bytes().to_vec())
         };
         assert!(!events.is_empty() && !docs.is_empty());
-        Self(events.iter().map(event).chain(docs.iter().map(doc)).collect())
+        let events = events.iter().chain(&resealed).map(event);
+        Self(events.chain(docs.iter().map(doc)).collect())
     }
 
     /// All of it that can be read with these keys.

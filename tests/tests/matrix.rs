@@ -32,6 +32,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials/{trial}/participants/{id}/access-log", READS_DATA),
     ("GET", "/v1/trials/{trial}/data", READS_DATA),
     ("GET", "/v1/trials/{trial}/erasures", READS_DATA),
+    ("GET", "/v1/trials/{trial}/redactions", READS_DATA),
     ("GET", "/v1/trials/{trial}/legal-holds", READS_DATA),
     (
         "GET",
@@ -52,10 +53,12 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/participants/{participant}/data/corrections", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/adverse-events", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/disposition", AT_SITES),
-    // In this order nothing is erased, which the lines below could not do without.
+    // In this order nothing is erased or redacted, which the lines below could not do without.
     ("POST", "/v1/trials/{trial}/legal-holds", &[Sponsor, Irb]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-requests", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-approvals", &[Irb]),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/redaction-requests", &[Investigator]),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/redaction-approvals", &[Irb]),
     ("POST", "/v1/trials/{trial}/legal-hold-releases", &[Irb]),
     ("GET", "/v1/trials/{trial}/submission-keys", EVERYBODY),
     ("POST", "/v1/trials/{trial}/submission-keys", SIGNS),
@@ -188,6 +191,9 @@ impl Things {
             "delegation-ends" => json!({"delegation": "DL-3", "reason": "Left the hospital"}),
             "erasure-requests" => json!({"askedOn": "2025-06-01", "reason": "Asked for by letter"}),
             "erasure-approvals" => json!({"reason": "No duty to keep the data is left"}),
+            "redaction-requests" | "redaction-approvals" => {
+                json!({"streamseq": 3, "pointer": "/record/LBORRES", "reason": "A name was typed here"})
+            }
             "submission-keys" => json!({"key": Submitter::of(sender).jwk()}),
             "submission-signing" => json!({"required": false, "reason": "Not every site has a key"}),
             "submission-key-revocations" => {

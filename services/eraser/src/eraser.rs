@@ -17,28 +17,36 @@ use crate::{EraseError, EraserParts};
 const SERVICE: &str = "service:trialseal";
 
 /// Trials, streams or events that are read at once.
-const PAGE: u32 = 500;
+pub(crate) const PAGE: u32 = 500;
 
 /// Pauses before an erasure that could not be carried out is tried again: the first, the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// Carries out erasures, one after the other.
+/// Carries out erasures and redactions, one after the other.
 pub struct Eraser {
-    parts: EraserParts,
-    pending: Vec<Erasure>,
+    pub(crate) parts: EraserParts,
+    pending: Vec<Whose>,
+    /// Whether keys were destroyed since the master key was renewed here.
+    owes_renewal: bool,
 }
 
-/// An erasure that has to be carried out.
+/// Of whom an erasure or redactions have to be carried out.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Erasure {
-    trial: TrialId,
-    participant: ParticipantId,
+pub(crate) struct Whose {
+    pub(crate) trial: TrialId,
+    pub(crate) participant: ParticipantId,
+}
+
+impl Whose {
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Participant(self.trial.clone(), self.participant)
+    }
 }
 
 /// A key is gone from the key store, and this is what has to be recorded about it.
 struct Destroyed {
-    erasure: Erasure,
+    whose: Whose,
     /// Events of the erasure's stream that are known.
     version: u64,
     /// Events of the participant.
@@ -48,7 +56,7 @@ struct Destroyed {
 impl Eraser {
     /// One that has not begun.
     pub fn new(parts: EraserParts) -> Self {
-        Self { parts, pending: Vec::new() }
+        Self { parts, pending: Vec::new(), owes_renewal: false }
     }
 
     /// Finds what was approved and not carried out in the record, carries it out, and goes on with what is approved
@@ -67,7 +75,7 @@ impl Eraser {
             tokio::select! {
                 () = shutdown.requested() => return,
                 Some((trial, participant)) = self.parts.approved.recv() => {
-                    self.pending.push(Erasure { trial, participant });
+                    self.add([Whose { trial, participant }]);
                     pause = FIRST_PAUSE;
                 }
                 () = tokio::time::sleep(pause), if !idle => pause = (pause * 2).min(LONGEST_PAUSE),
@@ -77,20 +85,32 @@ impl Eraser {
 
     async fn step(&mut self, is_found: &mut bool) -> Result<(), EraseError> {
         if !*is_found {
-            self.pending.extend(self.find().await?);
+            let found = self.find().await?;
+            self.add(found);
             *is_found = true;
         }
         self.carry_out().await
     }
 
-    /// All erasures that were approved; those that were carried out too, as the key store may be an older one.
-    async fn find(&self) -> Result<Vec<Erasure>, EraseError> {
+    /// Nobody's turn comes twice, however often it was said.
+    fn add(&mut self, more: impl IntoIterator<Item = Whose>) {
+        for whose in more {
+            if !self.pending.contains(&whose) {
+                self.pending.push(whose);
+            }
+        }
+    }
+
+    /// Everybody of whom an erasure or a redaction was asked for; also where it was carried out, as the key store may be an older
+    /// one.
+    async fn find(&self) -> Result<Vec<Whose>, EraseError> {
         let mut found = Vec::new();
         let mut after = None;
         loop {
             let trials = self.parts.events.trials(after.as_ref(), PAGE).await?;
             for (trial, _) in &trials {
-                self.find_in(trial, &mut found).await?;
+                self.find_in(trial, StreamKind::Erasure, &mut found).await?;
+                self.find_in(trial, StreamKind::Redaction, &mut found).await?;
             }
             match trials.last() {
                 Some((last, _)) if trials.len() == PAGE as usize => after = Some(last.clone()),
@@ -99,13 +119,18 @@ impl Eraser {
         }
     }
 
-    async fn find_in(&self, trial: &TrialId, found: &mut Vec<Erasure>) -> Result<(), EraseError> {
+    async fn find_in(
+        &self,
+        trial: &TrialId,
+        kind: StreamKind,
+        found: &mut Vec<Whose>,
+    ) -> Result<(), EraseError> {
         let mut after = None;
         loop {
-            let streams = self.parts.streams.streams(trial, StreamKind::Erasure, after, PAGE).await?;
+            let streams = self.parts.streams.streams(trial, kind, after, PAGE).await?;
             for row in &streams {
                 let participant = ParticipantId(row.stream.uuid());
-                found.push(Erasure { trial: trial.clone(), participant });
+                found.push(Whose { trial: trial.clone(), participant });
             }
             match streams.last() {
                 Some(last) if streams.len() == PAGE as usize => after = Some(last.stream),
@@ -114,58 +139,82 @@ impl Eraser {
         }
     }
 
-    /// Carries out all that is pending, with one new master key for all of it.
+    /// Carries out all that is pending, with one new master key for all of it. A redaction that fails keeps nobody else waiting.
     async fn carry_out(&mut self) -> Result<(), EraseError> {
-        let mut destroyed = Vec::new();
-        let mut copies_left = false;
-        for erasure in &self.pending {
-            let Some(one) = self.destroy(erasure).await? else { continue };
-            copies_left |= !self.parts.copies.destroy(&erasure.trial).await.map_err(EraseError::Copies)?;
-            destroyed.push(one);
+        let (mut destroyed, mut replaced) = (Vec::new(), Vec::new());
+        let (mut copies_left, mut failed) = (false, None);
+        for whose in &self.pending {
+            let erased = self.destroy(whose).await?;
+            self.owes_renewal |= erased.is_some();
+            let redacted = self.redact(whose).await.unwrap_or_else(|error| {
+                failed.get_or_insert(error);
+                Vec::new()
+            });
+            self.owes_renewal |= !redacted.is_empty();
+            if erased.is_some() || !redacted.is_empty() {
+                copies_left |= !self.parts.copies.destroy(&whose.trial).await.map_err(EraseError::Copies)?;
+            }
+            destroyed.extend(erased);
+            replaced.extend(redacted);
         }
         if copies_left {
             tracing::warn!(pending = self.pending.len(), "eraser.copies.wait");
             return Ok(());
         }
-        if !destroyed.is_empty() || self.parts.vault.former_master_key().is_some() {
+        if self.owes_renewal || self.parts.vault.former_master_key().is_some() {
             let former =
                 self.parts.vault.former_master_key().unwrap_or_else(|| self.parts.vault.master_key());
             let count = self.parts.vault.renew_master_key().await?;
-            tracing::info!(erased = destroyed.len(), rewrapped = count, "eraser.master_key.renew");
+            self.owes_renewal = false;
+            let (erased, redacted) = (destroyed.len(), replaced.len());
+            tracing::info!(erased, redacted, rewrapped = count, "eraser.master_key.renew");
             for one in destroyed {
                 self.record(one, &former).await?;
             }
+            for one in replaced {
+                self.record_redaction(one, &former).await?;
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
         }
         self.pending.clear();
         Ok(())
     }
 
     /// Destroys the key of a participant; `None` where nothing is left to do about it.
-    async fn destroy(&self, erasure: &Erasure) -> Result<Option<Destroyed>, EraseError> {
-        let Erasure { trial, participant } = erasure;
-        let state = self.state(erasure).await?;
+    async fn destroy(&self, whose: &Whose) -> Result<Option<Destroyed>, EraseError> {
+        let Whose { trial, participant } = whose;
+        let state = self.state(whose).await?;
         if !state.is_approved() {
             return Ok(None);
         }
-        let first = self.parts.vault.destroy(&Scope::Participant(trial.clone(), *participant)).await?;
+        let first = self.parts.vault.destroy(&whose.scope()).await?;
         if !first && state.is_carried_out() {
             return Ok(None);
         }
         let events = self.parts.streams.stream_version(trial, &StreamId::participant(*participant)).await?;
-        Ok(Some(Destroyed { erasure: erasure.clone(), version: state.version(), events }))
+        Ok(Some(Destroyed { whose: whose.clone(), version: state.version(), events }))
     }
 
     /// How an erasure stands in the record.
-    async fn state(&self, erasure: &Erasure) -> Result<ErasureState, EraseError> {
-        let (trial, stream) = (&erasure.trial, StreamId::erasure_of(erasure.participant));
+    async fn state(&self, whose: &Whose) -> Result<ErasureState, EraseError> {
         let mut state = ErasureState::default();
+        let events = self.events(&whose.trial, StreamId::erasure_of(whose.participant)).await?;
+        events.iter().zip(0..).for_each(|(event, streamseq)| state.evolve(event, streamseq));
+        Ok(state)
+    }
+
+    /// The events of a stream under the trial's key; of an erasure or of a participant's redactions there are a few.
+    pub(crate) async fn events(&self, trial: &TrialId, stream: StreamId) -> Result<Vec<Event>, EraseError> {
+        let mut events = Vec::new();
         loop {
-            let rows = self.parts.events.of_stream(trial, &stream, state.version(), PAGE).await?;
+            let rows = self.parts.events.of_stream(trial, &stream, events.len() as u64, PAGE).await?;
             for row in &rows {
-                state.evolve(&self.event(row).await?, row.streamseq);
+                events.push(self.event(row).await?);
             }
             if !may_go_on(&rows, PAGE) {
-                return Ok(state);
+                return Ok(events);
             }
         }
     }
@@ -183,34 +232,54 @@ impl Eraser {
     /// Records that it was done. A crash before this line makes the next start do it once more; one after it finds it
     /// done.
     async fn record(&self, destroyed: Destroyed, former: &str) -> Result<(), EraseError> {
-        let Destroyed { erasure: Erasure { trial, participant }, version, events } = destroyed;
-        let stream = StreamId::erasure_of(participant);
-        let parts = &self.parts;
-        let name = |id: &str| id.parse::<Name>().map_err(|_| VaultError::Management("no name".to_owned()));
+        let Destroyed { whose, version, events } = destroyed;
+        let stream = StreamId::erasure_of(whose.participant);
         let event = KeyDestroyed {
             events,
             former_master_key: name(former)?,
-            master_key: name(&parts.vault.master_key())?,
+            master_key: name(&self.parts.vault.master_key())?,
         };
-        let key = parts.vault.key_of(&Scope::Trial(trial.clone())).await?;
-        let actor = Actor { id: SERVICE.to_owned(), role: Role::System, organisation: String::new() };
-        let mut secret = [0; 32];
-        parts.ids.fill(&mut secret);
-        let id = parts.ids.uuid_v7(parts.clock.now());
-        let draft = Draft { stream, event: event.into(), key };
-        let event = draft.prepare(&Stamp::new(actor, None, None), id, &Secret::from_bytes(secret))?;
-        let command = format!("erasure/{trial}/{participant}/{version}");
+        let command = format!("erasure/{}/{}/{version}", whose.trial, whose.participant);
+        let expected = vec![Expected { stream, version }];
+        self.append(&whose.trial, &command, expected, [(stream, event.into())]).await?;
+        tracing::info!(trial = %whose.trial, participant = %whose.participant, events, "eraser.participant.erased");
+        Ok(())
+    }
+
+    /// Records what the service did.
+    pub(crate) async fn append(
+        &self,
+        trial: &TrialId,
+        command: &str,
+        expected: Vec<Expected>,
+        events: impl IntoIterator<Item = (StreamId, Event)>,
+    ) -> Result<(), EraseError> {
+        let parts = &self.parts;
+        let mut prepared = Vec::new();
+        for (stream, event) in events {
+            let key = parts.vault.key_of(&Scope::of(trial, stream)).await?;
+            let actor = Actor { id: SERVICE.to_owned(), role: Role::System, organisation: String::new() };
+            let mut secret = [0; 32];
+            parts.ids.fill(&mut secret);
+            let id = parts.ids.uuid_v7(parts.clock.now());
+            let draft = Draft { stream, event, key };
+            prepared.push(draft.prepare(&Stamp::new(actor, None, None), id, &Secret::from_bytes(secret))?);
+        }
         let append = Append {
-            command: parts.vault.command_id(SERVICE, &command),
+            command: parts.vault.command_id(SERVICE, command),
             digest: parts.vault.digest(&[command.as_bytes()]),
             trial: trial.clone(),
             new_trial: false,
-            expected: vec![Expected { stream, version }],
+            expected,
             natural_keys: Vec::new(),
-            events: vec![event],
+            events: prepared,
         };
         parts.writer.append(append).await?;
-        tracing::info!(%trial, %participant, events, "eraser.participant.erased");
         Ok(())
     }
+}
+
+/// An id as events hold it.
+pub(crate) fn name(id: &str) -> Result<Name, VaultError> {
+    id.parse().map_err(|_| VaultError::Management("no name".to_owned()))
 }

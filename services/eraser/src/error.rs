@@ -22,6 +22,9 @@ pub enum EraseError {
     /// Copies could not be destroyed.
     #[error("copies cannot be destroyed: {0}")]
     Copies(String),
+    /// Read models could not be made anew.
+    #[error("read models cannot be made anew: {0}")]
+    Models(String),
     /// That it was done cannot be written as an event.
     #[error(transparent)]
     Prepare(#[from] PrepareError),

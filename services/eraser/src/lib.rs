@@ -1,4 +1,4 @@
-//! Carries out what two people decided: that the data of a participant be erased.
+//! Carries out what two people decided: that the data of a participant be erased, or one value of theirs redacted.
 //!
 //! The decision is in the record (`erasure.approved`), and so is what came of it (`participant.key-destroyed`). In between
 //! the participant's key is destroyed in the key store, copies of their data that lie under other keys are destroyed with
@@ -6,8 +6,11 @@
 //! again, and all are, until the last of them is recorded: whoever kills the process in the middle changes nothing about
 //! the outcome.
 //!
-//! At the start every erasure of the record is held against the key store. So one that an older copy of the key store has
-//! undone is carried out again.
+//! A redaction (`redaction.approved`, `record.redacted`, `participant.key-replaced`) goes the same way, with the participant's
+//! key destroyed after their data were encrypted again under another one, without the value.
+//!
+//! At the start every erasure and every redaction of the record is held against the key store. So one that an older copy of the
+//! key store has undone is carried out again.
 //!
 //! What it is not: the decision, which is `record`'s and `ingest`'s; nor a way to take something out of the record, whose
 //! headers, hashes and proofs stay as they are.
@@ -16,6 +19,7 @@
 
 mod eraser;
 mod error;
+mod redact;
 #[cfg(test)]
 mod tests;
 
@@ -26,7 +30,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use trialseal_record::ids::{ParticipantId, TrialId};
 use trialseal_runtime::clock::Clock;
 use trialseal_runtime::ids::Ids;
-use trialseal_store::{Events, Streams, Writer};
+use trialseal_store::{Events, Reseals, Streams, Writer};
 use trialseal_vault::Vault;
 
 pub use eraser::Eraser;
@@ -44,11 +48,25 @@ pub trait Copies: Send + Sync {
     async fn destroy(&self, trial: &TrialId) -> Result<bool, String>;
 }
 
+/// What is kept beside the record so that reading is fast, under the keys of whom it is about.
+#[async_trait]
+pub trait ReadModels: Send + Sync {
+    /// Makes all of it anew from the record as it can be read now, and drops what was there.
+    ///
+    /// # Errors
+    /// What kept it from being made, for the log.
+    async fn rebuild(&self) -> Result<(), String>;
+}
+
 /// What erasing needs.
 pub struct EraserParts {
     /// The record.
     pub events: Arc<dyn Events>,
-    /// Which erasures there are.
+    /// Takes bodies without what was redacted.
+    pub bodies: Arc<dyn Reseals>,
+    /// What was made of the record to be read fast.
+    pub models: Arc<dyn ReadModels>,
+    /// Which erasures and redactions there are.
     pub streams: Arc<dyn Streams>,
     /// Records what was done.
     pub writer: Writer,
@@ -56,7 +74,7 @@ pub struct EraserParts {
     pub vault: Arc<Vault>,
     /// Copies that lie elsewhere.
     pub copies: Arc<dyn Copies>,
-    /// Tells of each participant whose data are to be erased from now on.
+    /// Tells of each participant whose data are to be erased, or of whom a value is to be redacted, from now on.
     pub approved: UnboundedReceiver<(TrialId, ParticipantId)>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,

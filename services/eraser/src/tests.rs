@@ -16,12 +16,16 @@ use trialseal_seal::time::Timestamp;
 use trialseal_store::body::{self, Body};
 use trialseal_store::draft::{Draft, Stamp};
 use trialseal_store::memory::MemoryStore;
-use trialseal_store::{Append, EventRow, Events as _, Progress, Writer, WriterSettings};
+use trialseal_store::{
+    Append, AppendError, EventRow, Events as _, Expected, NewEvent, Progress, Writer, WriterSettings,
+};
 use trialseal_vault::memory::MemoryKeys;
 use trialseal_vault::{DataKeys as _, MasterKeyFile, StoredKey, Vault};
 use uuid::Uuid;
 
-use crate::{Copies, Eraser, EraserParts};
+use crate::{Copies, Eraser, EraserParts, ReadModels};
+
+mod redaction;
 
 const ORIGIN: &str = "ledger.example.org/erasures";
 
@@ -47,11 +51,32 @@ impl Copies for Files {
     }
 }
 
+/// Counts how often they were made anew, and fails as often as it says.
+#[derive(Default)]
+struct Documents {
+    fails: AtomicU32,
+    made: AtomicU32,
+}
+
+#[async_trait]
+impl ReadModels for Documents {
+    async fn rebuild(&self) -> Result<(), String> {
+        let fails =
+            self.fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        if fails {
+            return Err("overtaken".to_owned());
+        }
+        self.made.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+}
+
 /// A ledger in memory, whose processes come and go.
 struct World {
     store: Arc<MemoryStore>,
     keys: Arc<MemoryKeys>,
     files: Arc<Files>,
+    documents: Arc<Documents>,
     writer: Writer,
     clock: Arc<ManualClock>,
     folder: tempfile::TempDir,
@@ -88,6 +113,7 @@ impl World {
             store,
             keys: Arc::default(),
             files: Arc::default(),
+            documents: Arc::default(),
             writer,
             clock: Arc::new(ManualClock::new(1_760_000_000_000_000)),
             folder: tempfile::tempdir().unwrap(),
@@ -104,6 +130,8 @@ impl World {
         let (sender, approved) = mpsc::unbounded_channel();
         let eraser = Eraser::new(EraserParts {
             events: self.store.clone(),
+            bodies: self.store.clone(),
+            models: self.documents.clone(),
             streams: self.store.clone(),
             writer: self.writer.clone(),
             vault: vault.clone(),
@@ -117,15 +145,35 @@ impl World {
         Process { vault, approved: sender, shutdown, eraser }
     }
 
-    async fn record(&self, vault: &Vault, stream: StreamId, kind: &str, data: Value) {
+    async fn record(&self, vault: &Vault, stream: StreamId, kind: &str, data: Value) -> String {
+        self.record_of(vault, stream, kind, data, None).await
+    }
+
+    /// Records an event that came of another one, and gives its id.
+    async fn record_of(
+        &self,
+        vault: &Vault,
+        stream: StreamId,
+        kind: &str,
+        data: Value,
+        cause: Option<String>,
+    ) -> String {
         let version = Event::KINDS.iter().find(|(known, _)| *known == kind).unwrap().1;
         let event = Event::from_stored(kind, version, data).unwrap();
         let key = vault.key_of(&Scope::of(&trial(), stream)).await.unwrap();
+        self.append_of(Draft { stream, event, key }, cause, Vec::new()).await.unwrap()
+    }
+
+    async fn append_of(
+        &self,
+        draft: Draft,
+        causationid: Option<String>,
+        expected: Vec<Expected>,
+    ) -> Result<String, AppendError> {
         let actor = Actor { id: "person-1".into(), role: Role::Irb, organisation: "IRB".into() };
         let [mut secret, mut command] = [[0; 32]; 2];
         SystemIds.fill(&mut secret);
         SystemIds.fill(&mut command);
-        let draft = Draft { stream, event, key };
         let id = SystemIds.uuid_v7(0);
         let event = draft.prepare(&Stamp::new(actor, None, None), id, &Secret::from_bytes(secret)).unwrap();
         let append = Append {
@@ -133,11 +181,11 @@ impl World {
             digest: [0; 32],
             trial: trial(),
             new_trial: self.store.trial_size(&trial()).await.unwrap().is_none(),
-            expected: Vec::new(),
+            expected,
             natural_keys: Vec::new(),
-            events: vec![event],
+            events: vec![NewEvent { causationid, ..event }],
         };
-        self.writer.append(append).await.unwrap();
+        self.writer.append(append).await.map(|_| id.to_string())
     }
 
     /// Participants with an event each; the erasure of the first `approved` is approved.

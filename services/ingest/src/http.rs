@@ -3,6 +3,7 @@
 mod activate_site;
 mod answers;
 mod approve_erasure;
+mod approve_redaction;
 mod change_submission_signing;
 mod correct_data;
 mod end_delegation;
@@ -22,6 +23,7 @@ mod register_trial;
 mod release_legal_hold;
 mod report_adverse_event;
 mod request_erasure;
+mod request_redaction;
 mod revoke_signing_key;
 mod revoke_submission_key;
 mod screen_participant;
@@ -56,6 +58,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(record_disposition::record_disposition)
         .service(request_erasure::request_erasure)
         .service(approve_erasure::approve_erasure)
+        .service(request_redaction::request_redaction)
+        .service(approve_redaction::approve_redaction)
         .service(place_legal_hold::place_legal_hold)
         .service(release_legal_hold::release_legal_hold)
         .service(register_submission_key::register_submission_key)

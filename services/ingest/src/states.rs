@@ -213,6 +213,23 @@ impl States {
         }
     }
 
+    /// The event at a place of a stream; `None` where there is none that can be read.
+    pub(crate) async fn event_at(
+        &self,
+        trial: &TrialId,
+        stream: StreamId,
+        streamseq: u64,
+    ) -> Result<Option<Event>, StateError> {
+        let row = self.events.of_stream(trial, &stream, streamseq, 1).await?.pop();
+        match row {
+            Some(row) => match self.event(&row).await {
+                Err(StateError::Erased) => Ok(None),
+                event => event.map(Some),
+            },
+            None => Ok(None),
+        }
+    }
+
     /// Reads a stored event.
     pub(crate) async fn event(&self, row: &EventRow) -> Result<Event, StateError> {
         let header = row.checked_header()?;

@@ -11,7 +11,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{Scope, StreamId, TrialId};
-use trialseal_record::{Command, Context, Decision, Signed, State, TrialState, decide};
+use trialseal_record::{Command, Context, Decision, Event, Signed, State, TrialState, decide};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::hash::Hash;
 use trialseal_store::body;
@@ -87,6 +87,7 @@ impl Submission {
             self.command.site().map(StreamId::site),
             self.command.participant().map(StreamId::participant),
             self.command.erasure().map(StreamId::erasure_of),
+            self.command.redaction().map(|(participant, _)| StreamId::redactions_of(participant)),
         ];
         others.into_iter().flatten()
     }
@@ -100,6 +101,8 @@ impl Submission {
 struct Basis {
     trial: Arc<TrialState>,
     others: Vec<(StreamId, StreamState)>,
+    /// The event that the command is about, where it is about one.
+    target: Option<Event>,
 }
 
 impl Ingest {
@@ -122,7 +125,9 @@ impl Ingest {
     /// Carries a command out, or says why not.
     pub(crate) async fn submit(&self, submission: Submission) -> Result<Submitted, Problem> {
         let appended = self.carry_out(&submission).await?;
-        if let Command::ApproveErasure(participant, _) = &submission.command {
+        if let Command::ApproveErasure(participant, _) | Command::ApproveRedaction(participant, _) =
+            &submission.command
+        {
             // Where nobody listens any more the process is ending, and the next start finds it in the record.
             _ = self.erasures.send((submission.trial.clone(), *participant));
         }
@@ -220,13 +225,16 @@ impl Ingest {
         }
     }
 
-    /// The states that the command rests on, where all of them are at hand.
+    /// The states that the command rests on, where all of them are at hand. An event is not.
     fn basis_at_hand(&self, submission: &Submission) -> Option<Basis> {
+        if submission.command.redaction().is_some() {
+            return None;
+        }
         let at_hand = |stream| self.states.at_hand(&submission.trial, stream);
         let StreamState::Trial(trial) = at_hand(StreamId::trial(&submission.trial))? else { return None };
         let others =
             submission.others().map(|stream| Some((stream, at_hand(stream)?))).collect::<Option<_>>()?;
-        Some(Basis { trial, others })
+        Some(Basis { trial, others, target: None })
     }
 
     /// The states that the command rests on, as they are recorded now.
@@ -236,7 +244,13 @@ impl Ingest {
         for stream in submission.others() {
             others.push((stream, self.states.of(trial, stream).await?));
         }
-        Ok(Basis { trial: self.states.of_trial(trial).await?, others })
+        let target = match submission.command.redaction() {
+            Some((participant, streamseq)) => {
+                self.states.event_at(trial, StreamId::participant(participant), streamseq).await?
+            }
+            None => None,
+        };
+        Ok(Basis { trial: self.states.of_trial(trial).await?, others, target })
     }
 
     /// What the decision may know besides the record.
@@ -323,6 +337,7 @@ impl Ingest {
 impl Basis {
     fn state(&self) -> State<'_> {
         let mut state = State::of(&self.trial);
+        state.target = self.target.as_ref();
         for (_, other) in &self.others {
             other.show(&mut state);
         }

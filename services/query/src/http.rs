@@ -13,6 +13,7 @@ mod overview;
 mod participants;
 mod policy;
 mod receipt;
+mod redactions;
 mod seals;
 mod signatures;
 mod signing_keys;
@@ -51,6 +52,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(access_log::list)
         .service(data::list)
         .service(erasures::list)
+        .service(redactions::list)
         .service(legal_holds::list)
         .service(submission_keys::list)
         .service(signing_keys::list)

@@ -30,7 +30,7 @@ use trialseal_store::{Progress, Writer, WriterSettings};
 
 use crate::bootstrap;
 use crate::election::{self, Elected};
-use crate::erasure::KeptFiles;
+use crate::erasure::{KeptFiles, Projections};
 use crate::http::{self, Door, Services};
 use crate::ledger::{Found, Ledger};
 use crate::lock::FolderLock;
@@ -81,10 +81,11 @@ async fn serve_elected(
     let (erasures, approved) = mpsc::unbounded_channel();
     let ingest = Arc::new(ingest(&ledger, settings, &clock, &ids, &progress, erasures, writer.clone()));
     let files = KeptFiles { exporter: exporter.clone(), ingest: Arc::clone(&ingest) };
-    let eraser = eraser(&ledger, files, approved, &clock, &ids, writer);
     ingest.resume_imports().await.context("cannot take up unfinished imports")?;
     exporter.resume_exports().await.context("cannot take up unfinished exports")?;
     let projector = Arc::new(ledger.projector(Arc::clone(&progress)));
+    let models = Projections(Arc::clone(&projector));
+    let eraser = eraser(&ledger, files, models, approved, &clock, &ids, writer);
     let query = query(&ledger, settings, &clock, &progress, &shutdown, access_log)?;
 
     elected.step_forward().await;
@@ -321,6 +322,7 @@ fn ingest(
 fn eraser(
     ledger: &Ledger,
     files: KeptFiles,
+    models: Projections,
     approved: UnboundedReceiver<(TrialId, ParticipantId)>,
     clock: &Arc<dyn Clock>,
     ids: &Arc<dyn Ids>,
@@ -328,6 +330,8 @@ fn eraser(
 ) -> Eraser {
     Eraser::new(EraserParts {
         events: ledger.store.clone(),
+        bodies: ledger.store.clone(),
+        models: Arc::new(models),
         streams: ledger.store.clone(),
         writer,
         vault: Arc::clone(&ledger.vault),
