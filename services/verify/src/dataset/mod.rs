@@ -328,7 +328,7 @@ fn read_record(
         let findings = findings.into_iter().chain((!ended).then(|| checker.unended()));
         findings.for_each(|finding| record_finding(report, finding));
         shown.count(line);
-        submissions.line(report, line);
+        submissions.line(report, checker.shown().map(|(header, _)| header), line);
         signatures.line(report, checker.shown(), line);
         match &mut spool {
             Some(spool) if checker.lines() <= size => spool.push(line),

@@ -63,23 +63,9 @@ struct Open {
 /// Why a submission does not hold: a stable name and a sentence.
 struct Broken(String, String);
 
-/// What tells the lines that matter here from the others.
-#[derive(Deserialize)]
-struct Glance {
-    header: Option<GlanceAtHeader>,
-}
-
-#[derive(Deserialize)]
-struct GlanceAtHeader {
-    #[serde(rename = "type")]
-    kind: String,
-    causationid: Option<String>,
-}
-
-/// A line of the record. That its data are what the header commits to was checked before.
+/// The data of a line of the record. That they are what the header commits to was checked before.
 #[derive(Deserialize)]
 struct Line {
-    header: Value,
     data: Option<Value>,
 }
 
@@ -88,10 +74,9 @@ impl Submissions {
         Self { expected: expected.iter().cloned().collect(), ..Self::default() }
     }
 
-    /// Takes the next line, which was found to be what it should be.
-    pub(super) fn line(&mut self, report: &mut Report, line: &[u8]) {
-        let Ok(Glance { header }) = serde_json::from_slice(line) else { return };
-        let Some(GlanceAtHeader { kind, causationid }) = header else {
+    /// Takes the next line, which was found to be what it should be, with its header; none where it shows none.
+    pub(super) fn line(&mut self, report: &mut Report, header: Option<&Header>, line: &[u8]) {
+        let Some(header) = header else {
             // It may be of any type, and come of the submission before it.
             if let Some(open) = &mut self.open {
                 open.event = None;
@@ -100,22 +85,23 @@ impl Submissions {
             self.keys_hidden = true;
             return;
         };
-        let caused =
-            causationid.is_some() && causationid.as_ref() == self.open.as_ref().map(|open| &open.header.id);
+        let kind = header.kind.as_str();
+        let cause = header.causationid.as_ref();
+        let caused = cause.is_some() && cause == self.open.as_ref().map(|open| &open.header.id);
         if !caused {
             self.close(report);
         }
         let has_to_be_read = caused
             || kind.starts_with("submission")
-            || self.state.requires_signatures() && can_be_submitted(&kind);
-        let is_of_files =
-            ["participant.screened", "import.started", "import.completed"].contains(&kind.as_str());
+            || self.state.requires_signatures() && can_be_submitted(kind);
+        let is_of_files = ["participant.screened", "import.started", "import.completed"].contains(&kind);
         if !has_to_be_read && !is_of_files {
-            self.unsigned += u64::from(submission::is_submitted(&kind));
+            self.unsigned += u64::from(submission::is_submitted(kind));
             return;
         }
-        let Ok(Line { header, data }) = serde_json::from_slice(line) else { return };
-        let Ok(header) = Header::parse(&header) else { return };
+        let Ok(Line { data }) = serde_json::from_slice(line) else { return };
+        let header = header.clone();
+        let kind = header.kind.clone();
         let version = header.schema_version().unwrap_or_default();
         let event = match data.map(|data| Event::from_stored(&kind, version, data)).transpose() {
             Ok(event) => event,
