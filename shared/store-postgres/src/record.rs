@@ -13,26 +13,27 @@ use trialseal_store::{
 use crate::{Locked, PostgresStore};
 
 /// A page of events: those of `$of` in the order of `$place`, from place `$2` on, up to `$3`, until their bodies have `$4`
-/// bytes; of each the newest body that it has. The server counts them, so that what is not handed out is not read from where long bodies lie.
+/// bytes; of each the newest body that it has. The server counts them, so that what is not handed out is not read from where
+/// long bodies lie. What was encrypted again is joined to the page alone: for most trials there is nothing to join.
 macro_rules! page {
     ($of:literal, $place:literal) => {
         concat!(
-            "SELECT position, trial, trialseq, stream, streamseq, leaf, header,
-                 coalesce((SELECT data_key FROM resealed_body WHERE of_ledger = $1 AND of_position = position), key),
-                 coalesce((SELECT sealed FROM resealed_body WHERE of_ledger = $1 AND of_position = position), body)
-             FROM (SELECT *, sum(bytes) OVER (ORDER BY ",
+            "SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body FROM (
+                 SELECT position, trial, trialseq, stream, streamseq, leaf, header, coalesce(data_key, key) AS key,
+                     coalesce(sealed, body) AS body, sum(coalesce(octet_length(sealed), octet_length(body)))
+                         OVER (ORDER BY ",
             $place,
-            " ROWS UNBOUNDED PRECEDING) - bytes AS before FROM (
-                 SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body, coalesce((
-                     SELECT octet_length(sealed) FROM resealed_body
-                     WHERE of_ledger = $1 AND of_position = position), octet_length(body)) AS bytes
-                 FROM event WHERE ledger = $1 AND ",
+            " ROWS UNBOUNDED PRECEDING) - coalesce(octet_length(sealed), octet_length(body)) AS before
+                 FROM (SELECT position, trial, trialseq, stream, streamseq, leaf, header, key, body
+                     FROM event WHERE ledger = $1 AND ",
             $of,
             " AND ",
             $place,
             " >= $2 ORDER BY ",
             $place,
-            " LIMIT $3) AS rows) AS page WHERE before < $4 ORDER BY ",
+            " LIMIT $3) AS rows
+                 LEFT JOIN resealed_body ON of_ledger = $1 AND of_position = position
+             ) AS page WHERE before < $4 ORDER BY ",
             $place
         )
     };
