@@ -63,7 +63,7 @@ pub use pilot::pilot_data;
 pub use programs::{driver, other, program, script};
 pub use provider::Provider;
 pub use proxy::{Action, Fault, Moment, Proxy, Step};
-pub use record::{events_from, events_of, read_models, wait_for_import, whole_record_from};
+pub use record::{accesses_of, events_from, events_of, read_models, wait_for_import, whole_record_from};
 pub use rng::{Rng, seed};
 pub use service::{Role, Service};
 pub use signatory::Signatory;

@@ -58,6 +58,11 @@ pub fn read_models(client: &Client, trial: &str) -> Value {
     })
 }
 
+/// Everybody who was given data of a participant, and when.
+pub fn accesses_of(client: &Client, trial: &str, participant: &str) -> Vec<Value> {
+    all(client, &format!("/v1/trials/{trial}/participants/{participant}/access-log"), "accesses")
+}
+
 /// All pages of a list.
 fn all(client: &Client, path: &str, member: &str) -> Vec<Value> {
     let mut found = Vec::new();

@@ -38,13 +38,14 @@ pub enum Role {
     Monitor,
     Inspector,
     Auditor,
+    Unblinded,
     Researcher,
     Admin,
 }
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Sponsor,
         Self::Investigator,
         Self::SiteStaff,
@@ -52,6 +53,7 @@ impl Role {
         Self::Monitor,
         Self::Inspector,
         Self::Auditor,
+        Self::Unblinded,
         Self::Researcher,
         Self::Admin,
     ];

@@ -76,6 +76,11 @@ pub mod bodies {
         })
     }
 
+    /// A randomisation to an arm.
+    pub fn randomisation(arm: &str) -> Value {
+        json!({"randomisedOn": "2025-02-04", "armCode": arm, "randomisationNumber": "R-1", "kit": "K-1"})
+    }
+
     /// `POST …/visits`
     pub fn visit(name: &str) -> Value {
         json!({"visit": name, "occurredOn": "2025-03-01"})

@@ -169,7 +169,9 @@ fn a_revoked_token_is_dead_at_once(engine: Engine) {
 }
 
 fn each_role_does_its_own(engine: Engine) {
-    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor};
+    use Role::{
+        Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor, Unblinded,
+    };
     let service = Service::start(engine);
     let trial = Trial::open(&service, "ROLES-1");
     let participant = trial.enrol("101-001", true);
@@ -180,14 +182,15 @@ fn each_role_does_its_own(engine: Engine) {
     let visits = format!("participants/{participant}/visits");
 
     // Who may; the others are refused.
+    let read_data: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Unblinded];
     let reads: [(&str, &[Role]); 13] = [
         ("events", &Role::ALL),
         ("events/0/receipt", &Role::ALL),
         ("overview", &Role::ALL),
-        ("events/0/receipt?fields=/title", &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
-        ("participants", &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
-        (&timeline, &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
-        ("data", &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
+        ("events/0/receipt?fields=/title", read_data),
+        ("participants", read_data),
+        (&timeline, read_data),
+        ("data", read_data),
         ("../NOT-THERE/absence", &[Irb, Monitor, Inspector, Auditor, Admin]),
         ("../../seals", &Role::ALL),
         ("../../../metrics", &[Admin]),

@@ -30,6 +30,8 @@ on_both_engines!(
 
 const TRIAL: &str = "ERASURE-1";
 const GONE: [&str; 3] = ["CANARY-SUBJECT-4711", "CANARYVALUE-99.4711", "Canary term of the one who left"];
+/// To which arm who left was randomised: under a key of its own, and in no dataset.
+const ARM: [&str; 1] = ["CANARYARM-4711"];
 const STAYS: [&str; 3] = ["OTHER-SUBJECT-0815", "OTHERVALUE-12.0815", "Term of the one who stayed"];
 
 /// Everything encrypted that somebody has who has the database: bodies of events, and documents of read models, each with
@@ -127,6 +129,17 @@ fn participant(trial: &Trial, [number, value, term]: [&str; 3]) -> String {
     participant
 }
 
+/// Records to which arm somebody was randomised.
+fn randomise(service: &Service, trial: &Trial, participant: &str) {
+    let path = trial.path(&format!("participants/{participant}/randomisation"));
+    service.client(Role::Unblinded).post(&path, "arm", &bodies::randomisation(ARM[0])).expect(201);
+}
+
+/// What somebody in the role for it reads of that.
+fn allocation(service: &Service, trial: &Trial, participant: &str) -> Value {
+    service.client(Role::Unblinded).json(&trial.path(&format!("participants/{participant}/allocation")))
+}
+
 fn approve(trial: &Trial, participant: &str) {
     let request = json!({"askedOn": "2025-06-01", "reason": "Asked for by letter"});
     trial.about(participant, "erasure-requests", &request);
@@ -153,6 +166,7 @@ fn nobody_reads_what_was_erased_and_every_proof_stands(engine: Engine) {
     let mut service = Service::start_with(engine, &[("TRIALSEAL_KEY_DATABASE_URL", "file")]);
     let trial = Trial::open(&service, TRIAL);
     let (gone, stays) = (participant(&trial, GONE), participant(&trial, STAYS));
+    randomise(&service, &trial, &gone);
     let file = laboratory(&[GONE[0].to_owned(), STAYS[0].to_owned()], 20, &mut Rng::new(1));
     assert_eq!(trial.import(&service, file.as_bytes())["state"], "done");
     service.wait_until_sealed();
@@ -180,7 +194,7 @@ fn nobody_reads_what_was_erased_and_every_proof_stands(engine: Engine) {
         let vault = keys_in(old_keys.path(), &origin).await.unwrap();
         let read = old_rows.read_with(&vault).await;
         // The search finds what may be found, so it would have found what may not.
-        assert_eq!((found(&GONE, &read).len(), found(&STAYS, &read).len()), (3, 3));
+        assert_eq!([&GONE[..], &STAYS, &ARM].map(|texts| found(texts, &read).len()), [3, 3, 1]);
         secret_of(&last_of_gone, &read)
     });
     let exports: Vec<_> = sealed_files(&service);
@@ -206,6 +220,7 @@ fn nobody_reads_what_was_erased_and_every_proof_stands(engine: Engine) {
     }
     let timeline = reader.json(&trial.path(&format!("participants/{gone}/timeline")));
     assert_eq!((&timeline["erased"], &timeline["entries"]), (&json!(true), &json!([])));
+    assert_eq!(allocation(&service, &trial, &gone), json!({"erased": true}));
     let timeline = reader.json(&trial.path(&format!("participants/{stays}/timeline")));
     assert_eq!(timeline.get("erased"), None);
     let listed = reader.json(&trial.path("participants"));
@@ -239,7 +254,7 @@ fn nobody_reads_what_was_erased_and_every_proof_stands(engine: Engine) {
         let vault = keys_in(new_keys.path(), &origin).await.unwrap();
         for rows in [&new_rows, &old_rows] {
             let read = rows.read_with(&vault).await;
-            assert_eq!((found(&GONE, &read).len(), found(&STAYS, &read).len()), (0, 3));
+            assert_eq!([&GONE[..], &STAYS, &ARM].map(|texts| found(texts, &read).len()), [0, 3, 0]);
         }
         // The key store of before under the master key of now.
         fs::copy(new_keys.path().join("master.key"), old_keys.path().join("master.key")).unwrap();

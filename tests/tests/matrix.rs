@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use trialseal_tests::Role::{
-    Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor,
+    Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor, Unblinded,
 };
 use trialseal_tests::{
     Answer, Client, Engine, Rng, Role, Service, Signatory, Submitter, Trial, bodies, laboratory,
@@ -37,7 +37,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     (
         "GET",
         "/v1/trials/{trial}/delegations",
-        &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Admin],
+        &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Unblinded, Admin],
     ),
     ("POST", "/v1/trials/{trial}/protocol-versions", &[Sponsor]),
     ("POST", "/v1/trials/{trial}/consent-versions", &[Sponsor]),
@@ -48,6 +48,9 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/participants/{participant}/consents", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/consent-withdrawals", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/enrolment", AT_SITES),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/randomisation", &[Unblinded]),
+    ("GET", "/v1/trials/{trial}/participants/{participant}/allocation", &[Unblinded]),
+    ("POST", "/v1/trials/{trial}/participants/{participant}/unblindings", &[Investigator]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/visits", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/data", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/data/corrections", AT_SITES),
@@ -99,8 +102,8 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trust", EVERYBODY),
 ];
 const EVERYBODY: &[Role] = &Role::ALL;
-const SIGNS: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb];
-const READS_DATA: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector];
+const SIGNS: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Unblinded];
+const READS_DATA: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Unblinded];
 const AT_SITES: &[Role] = &[Investigator, SiteStaff];
 const EXPORTS: &[Role] = &[Sponsor, Irb, Monitor, Inspector, Researcher];
 const EXPORTS_ALL: &[Role] = &[Sponsor, Irb, Monitor, Inspector];
@@ -177,6 +180,8 @@ impl Things {
             "consents" => bodies::consent(true),
             "consent-withdrawals" => json!({"scope": ["samples"], "withdrawnOn": "2025-03-01"}),
             "enrolment" => json!({"enrolledOn": "2025-02-03"}),
+            "randomisation" => bodies::randomisation("ACTIVE"),
+            "unblindings" => json!({"reason": "Unconscious in the emergency room"}),
             "visits" => bodies::visit("Baseline"),
             "data" => bodies::data("V1", "120"),
             "corrections" => bodies::correction("V1", "120", "130", "typing error"),

@@ -189,6 +189,8 @@ impl Eraser {
         if !state.is_approved() {
             return Ok(None);
         }
+        // The participant's own goes last: that it is there shows that this is not done.
+        self.parts.vault.destroy(&Scope::Blinded(trial.clone(), *participant)).await?;
         let first = self.parts.vault.destroy(&whose.scope()).await?;
         if !first && state.is_carried_out() {
             return Ok(None);

@@ -236,6 +236,11 @@ impl World {
         self.store.of_stream(&trial(), &StreamId::participant(participant(number)), 0, 10).await.unwrap()
     }
 
+    /// Whether what a participant was given can be read.
+    async fn is_arm_readable(&self, vault: &Vault, number: u128) -> bool {
+        vault.key_of(&Scope::Blinded(trial(), participant(number))).await.is_ok()
+    }
+
     async fn is_readable(&self, vault: &Vault, number: u128) -> bool {
         let row = self.rows(number).await.remove(0);
         let header = row.checked_header().unwrap();
@@ -351,6 +356,10 @@ async fn whatever_was_done_before_a_crash_is_done_again() {
         let vault = process.end().await;
         assert!(vault.former_master_key().is_none());
         assert!(!world.is_readable(&vault, 0).await && world.is_readable(&vault, 1).await, "step {step}");
+        assert!(
+            !world.is_arm_readable(&vault, 0).await && world.is_arm_readable(&vault, 1).await,
+            "step {step}"
+        );
         assert_eq!(fs::read_dir(world.folder.path()).unwrap().count(), 1);
     }
 }

@@ -21,7 +21,7 @@ pub(crate) const INVITATION_MICROS: i64 = 3 * 86_400_000_000;
 pub struct NewAccount {
     /// The name to log in by: letters, digits and `.`, `_`, `-`, `@`, in lower case.
     pub login: String,
-    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher or admin.
     pub role: String,
     /// The organisation they act for.
     pub organisation: String,

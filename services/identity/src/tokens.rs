@@ -16,7 +16,7 @@ const MAX_NAME: usize = 200;
 pub struct NewToken {
     /// Opaque stable id of the person or system; it stands in the header of everything they record.
     pub actor: String,
-    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher or admin.
     pub role: String,
     /// The organisation they act for.
     pub organisation: String,
@@ -37,7 +37,7 @@ pub enum InvalidGrant {
     Name(&'static str),
     /// An unknown role, or the service's own.
     #[error(
-        "role is one of sponsor, investigator, site-staff, irb, monitor, inspector, auditor, researcher and \
+        "role is one of sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher and \
          admin"
     )]
     Role,

@@ -13,6 +13,7 @@ mod import_status;
 mod params;
 mod place_legal_hold;
 mod publish_consent_version;
+mod randomise_participant;
 mod record_data;
 mod record_disposition;
 mod record_irb_decision;
@@ -33,6 +34,7 @@ mod sign_record;
 mod start_import;
 mod submit_protocol_version;
 mod submit_results;
+mod unblind_participant;
 mod withdraw_consent;
 
 use utoipa_actix_web::service_config::ServiceConfig;
@@ -51,6 +53,8 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(sign_consent::sign_consent)
         .service(withdraw_consent::withdraw_consent)
         .service(enrol_participant::enrol_participant)
+        .service(randomise_participant::randomise_participant)
+        .service(unblind_participant::unblind_participant)
         .service(record_visit::record_visit)
         .service(record_data::record_data)
         .service(correct_data::correct_data)

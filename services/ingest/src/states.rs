@@ -57,10 +57,11 @@ impl StreamState {
     /// The state of a stream without events.
     pub(crate) fn new(stream: StreamId) -> Self {
         match stream.kind() {
-            // No command rests on who has read what, or who was given what.
+            // No command rests on who has read what, who was granted what, or which arm somebody is in.
             StreamKind::Trial
             | StreamKind::Ledger
             | StreamKind::Access
+            | StreamKind::Blinded
             | StreamKind::Grant
             | StreamKind::Login => Self::Trial(Arc::default()),
             StreamKind::Site => Self::Site(Arc::default()),

@@ -131,6 +131,10 @@ impl Ingest {
             // Where nobody listens any more the process is ending, and the next start finds it in the record.
             _ = self.erasures.send((submission.trial.clone(), *participant));
         }
+        if let Command::UnblindParticipant(participant, _) = &submission.command {
+            let trial = &submission.trial;
+            tracing::warn!(%trial, %participant, "ingest.participant.unblinded");
+        }
         let mut recorded = Recorded::of(&appended);
         recorded.level = self.wait(submission.wait, &appended).await;
         Ok(Submitted { recorded, replayed: appended.replayed })

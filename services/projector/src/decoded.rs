@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use trialseal_record::event::Event;
-use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_record::view::Recorded;
 use trialseal_seal::event::{Attribute, Header};
 use trialseal_store::body::{self, Plain};
@@ -18,7 +18,8 @@ use crate::error::ProjectorError;
 pub(crate) struct Decoded {
     pub(crate) trial: TrialId,
     pub(crate) stream: StreamId,
-    /// The data key of its body, and the event; `None` once the key has been destroyed.
+    /// The data key of its body, and the event; `None` once the key has been destroyed, and of what is blinded, which no read model
+    /// shows.
     pub(crate) readable: Option<(Arc<DataKey>, Event)>,
     header: Header,
     time: String,
@@ -35,6 +36,7 @@ impl Decoded {
         let mut events = Vec::with_capacity(rows.len());
         for (row, header) in rows.into_iter().zip(headers) {
             let key = match keys.get(&row.key) {
+                _ if row.stream.kind() == StreamKind::Blinded => None,
                 Some(key) => key.clone(),
                 None => keys.entry(row.key).insert_entry(body::key_of(vault, &row).await?).get().clone(),
             };

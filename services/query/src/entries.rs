@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use trialseal_access::{Permission, Principal};
 use trialseal_record::Event;
+use trialseal_record::ids::StreamKind;
 use trialseal_runtime::problem::Problem;
 use trialseal_seal::event::{Header, schema_version};
 use trialseal_store::EventRow;
@@ -41,7 +42,7 @@ pub(crate) struct EventEntry {
 pub(crate) enum Withheld {
     /// Their key has been destroyed: nobody can read them any more.
     Erased,
-    /// The caller's role does not read data.
+    /// The caller's role does not read data, or is blinded to these.
     OutOfScope,
 }
 
@@ -68,7 +69,8 @@ impl Query {
         row: &EventRow,
         header: &Header,
     ) -> Result<Visible, Problem> {
-        if !principal.may(Permission::ReadParticipantData) {
+        let is_blinded = row.stream.kind() == StreamKind::Blinded && !principal.may(Permission::ReadBlinded);
+        if is_blinded || !principal.may(Permission::ReadParticipantData) {
             return Ok(Visible::Withheld(Withheld::OutOfScope));
         }
         match body::open(&self.parts.vault, row, header).await.map_err(problems::body)? {

@@ -2,6 +2,7 @@
 
 mod absence;
 mod access_log;
+mod allocation;
 mod data;
 mod delegations;
 mod erasures;
@@ -50,6 +51,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(participants::list)
         .service(timeline::list)
         .service(access_log::list)
+        .service(allocation::get)
         .service(data::list)
         .service(erasures::list)
         .service(redactions::list)

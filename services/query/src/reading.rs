@@ -43,7 +43,7 @@ pub(crate) struct Subjects {
 impl Subjects {
     /// Takes in data of an event of `stream`.
     pub(crate) fn see_event(&mut self, stream: StreamId) {
-        match stream.as_participant() {
+        match stream.subject() {
             Some(participant) => drop(self.participants.insert(participant)),
             // The rows of a file that name nobody can be about somebody all the same.
             None => self.nameless |= stream.kind() == StreamKind::Import,

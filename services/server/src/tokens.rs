@@ -17,7 +17,7 @@ pub(crate) struct NewToken {
     /// Opaque stable id of the person or system; it stands in the header of everything they record.
     #[arg(long)]
     actor: String,
-    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher or admin.
     #[arg(long)]
     role: String,
     /// The organisation they belong to.

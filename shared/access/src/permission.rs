@@ -29,11 +29,13 @@ pub enum Permission {
     ReadAccess,
     /// What investigators have delegated to whom. It tells nothing of participants.
     ReadDelegations,
+    /// What participants are given, which all others are blinded to.
+    ReadBlinded,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ReadRecord,
         Self::ReadParticipantData,
         Self::ReadTrialList,
@@ -45,6 +47,7 @@ impl Permission {
         Self::ManageAccess,
         Self::ReadAccess,
         Self::ReadDelegations,
+        Self::ReadBlinded,
     ];
 
     /// The permission as it stands in the record.
@@ -61,6 +64,7 @@ impl Permission {
             Self::ManageAccess => "manage-access",
             Self::ReadAccess => "read-access",
             Self::ReadDelegations => "read-delegations",
+            Self::ReadBlinded => "read-blinded",
         }
     }
 
@@ -79,29 +83,47 @@ impl Permission {
 /// - The IRB, monitors and inspectors see everything and export everything; of the trial itself the IRB alone records
 ///   something, its decisions.
 /// - An auditor sees that a record is sound, which trials there are and who had access, and no participant's data.
+/// - Who is unblinded sees the data of participants and the arms, records the arms, and takes no file in or away.
 /// - A researcher sees that a record is sound, and of its values what participants agreed to share.
 /// - An administrator runs the service, gives roles to others, and sees no participant's data.
 /// - The system itself acts inside the service and comes through no door.
 pub const MATRIX: &[(Permission, &[Role])] = {
-    use Role::{Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor};
+    use Role::{
+        Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor, Unblinded,
+    };
     &[
         (
             Permission::ReadRecord,
-            &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Researcher, Admin],
+            &[
+                Sponsor,
+                Investigator,
+                SiteStaff,
+                Irb,
+                Monitor,
+                Inspector,
+                Auditor,
+                Unblinded,
+                Researcher,
+                Admin,
+            ],
         ),
-        (Permission::ReadParticipantData, &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector]),
+        (
+            Permission::ReadParticipantData,
+            &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Unblinded],
+        ),
         (Permission::ReadTrialList, &[Irb, Monitor, Inspector, Auditor, Admin]),
         (Permission::Export, &[Sponsor, Irb, Monitor, Inspector, Researcher]),
         (Permission::ExportAll, &[Sponsor, Irb, Monitor, Inspector]),
-        (Permission::Submit, &[Sponsor, Investigator, SiteStaff, Irb]),
+        (Permission::Submit, &[Sponsor, Investigator, SiteStaff, Irb, Unblinded]),
         (Permission::Import, &[Sponsor, Investigator]),
         (Permission::Metrics, &[Admin]),
         (Permission::ManageAccess, &[Admin]),
         (Permission::ReadAccess, &[Irb, Monitor, Inspector, Auditor, Admin]),
         (
             Permission::ReadDelegations,
-            &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Admin],
+            &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Unblinded, Admin],
         ),
+        (Permission::ReadBlinded, &[Unblinded]),
     ]
 };
 
@@ -121,7 +143,7 @@ mod tests {
     /// Written out a second time, role by role, so that a slip in the table does not pass unseen.
     fn expected(role: Role) -> Vec<Permission> {
         use Permission::{
-            Export, ExportAll, Import, ManageAccess, Metrics, ReadAccess, ReadDelegations,
+            Export, ExportAll, Import, ManageAccess, Metrics, ReadAccess, ReadBlinded, ReadDelegations,
             ReadParticipantData, ReadRecord, ReadTrialList, Submit,
         };
         match role {
@@ -150,6 +172,7 @@ mod tests {
                 ReadDelegations,
             ],
             Role::Auditor => vec![ReadRecord, ReadTrialList, ReadAccess, ReadDelegations],
+            Role::Unblinded => vec![ReadRecord, ReadParticipantData, Submit, ReadDelegations, ReadBlinded],
             Role::Researcher => vec![ReadRecord, Export],
             Role::Admin => {
                 vec![ReadRecord, ReadTrialList, Metrics, ManageAccess, ReadAccess, ReadDelegations]
@@ -196,6 +219,8 @@ mod tests {
             assert!(!may(Permission::ManageAccess) || !may(Permission::Submit), "{role}");
             assert!(!may(Permission::ManageAccess) || !may(Permission::Export), "{role}");
             assert!(!may(Permission::Import) || may(Permission::Submit), "{role}");
+            assert!(!may(Permission::ReadBlinded) || !may(Permission::Export), "{role}");
+            assert!(!may(Permission::ReadBlinded) || !may(Permission::ManageAccess), "{role}");
         }
     }
 

@@ -29,6 +29,8 @@ pub enum Role {
     Inspector,
     /// Audits the service: that the record is sound and who had access to it, and nothing of participants. Records nothing.
     Auditor,
+    /// Knows who is given what, and so has no other part in the trial: hands out the allocation, or watches over safety.
+    Unblinded,
     /// Reads what participants agreed to share.
     Researcher,
     /// Runs the service; has no say in any trial.
@@ -44,7 +46,7 @@ pub struct UnknownRole;
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Sponsor,
         Self::Investigator,
         Self::SiteStaff,
@@ -52,6 +54,7 @@ impl Role {
         Self::Monitor,
         Self::Inspector,
         Self::Auditor,
+        Self::Unblinded,
         Self::Researcher,
         Self::Admin,
         Self::System,
@@ -67,6 +70,7 @@ impl Role {
             Self::Monitor => "monitor",
             Self::Inspector => "inspector",
             Self::Auditor => "auditor",
+            Self::Unblinded => "unblinded",
             Self::Researcher => "researcher",
             Self::Admin => "admin",
             Self::System => "system",

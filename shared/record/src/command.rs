@@ -4,6 +4,7 @@
 //! Member names are camelCase and unknown members are refused. To add a command: a struct in one of the modules below, a
 //! variant in [`Command`], its role in `decide/authority.rs`, its rules in `decide/`.
 
+mod blinding;
 mod data;
 mod delegation;
 mod erasure;
@@ -14,6 +15,7 @@ mod signature;
 mod submission;
 mod trial;
 
+pub use blinding::{RandomiseParticipant, UnblindParticipant};
 pub use data::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
 pub use delegation::{EndDelegation, GrantDelegation};
 pub use erasure::{ApproveErasure, PlaceLegalHold, ReleaseLegalHold, RequestErasure};
@@ -53,6 +55,10 @@ pub enum Command {
     WithdrawConsent(ParticipantId, WithdrawConsent),
     /// `POST /v1/trials/{trial}/participants/{id}/enrolment`
     EnrolParticipant(ParticipantId, EnrolParticipant),
+    /// `POST /v1/trials/{trial}/participants/{id}/randomisation`
+    RandomiseParticipant(ParticipantId, RandomiseParticipant),
+    /// `POST /v1/trials/{trial}/participants/{id}/unblindings`
+    UnblindParticipant(ParticipantId, UnblindParticipant),
     /// `POST /v1/trials/{trial}/participants/{id}/visits`
     RecordVisit(ParticipantId, RecordVisit),
     /// `POST /v1/trials/{trial}/participants/{id}/data`
@@ -118,6 +124,8 @@ impl Command {
             Self::SignConsent(..) => "sign-consent",
             Self::WithdrawConsent(..) => "withdraw-consent",
             Self::EnrolParticipant(..) => "enrol-participant",
+            Self::RandomiseParticipant(..) => "randomise-participant",
+            Self::UnblindParticipant(..) => "unblind-participant",
             Self::RecordVisit(..) => "record-visit",
             Self::RecordData(..) => "record-data",
             Self::CorrectData(..) => "correct-data",
@@ -152,13 +160,14 @@ impl Command {
     }
 
     /// Whether it comes with its sender's signature where a trial asks for signatures. A trial's registration is there before
-    /// any key is, a key that is lost has to be revoked without it, rows rest on the file they came in, people sign with a key of
+    /// any key is, a key that is lost has to be revoked without it, an emergency does not wait for one, rows rest on the file they came in, people sign with a key of
     /// their own, and the keys of the ledger are nobody's submission.
     pub(crate) const fn is_signed_where_required(&self) -> bool {
         !matches!(
             self,
             Self::RegisterTrial(_)
                 | Self::RevokeSubmissionKey(_)
+                | Self::UnblindParticipant(..)
                 | Self::ImportRow(..)
                 | Self::CompleteImport(..)
                 | Self::RegisterSigningKey(_)
@@ -175,6 +184,8 @@ impl Command {
             Self::SignConsent(id, _)
             | Self::WithdrawConsent(id, _)
             | Self::EnrolParticipant(id, _)
+            | Self::RandomiseParticipant(id, _)
+            | Self::UnblindParticipant(id, _)
             | Self::RecordVisit(id, _)
             | Self::RecordData(id, _)
             | Self::CorrectData(id, _)

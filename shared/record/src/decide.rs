@@ -1,6 +1,7 @@
 //! From a command and the state of the record to the events that follow, or to the rule that stands against it.
 
 mod authority;
+mod blinding;
 mod data;
 mod delegation;
 mod erasure;
@@ -103,6 +104,8 @@ fn decide_on(state: &State<'_>, command: &Command, context: &Context) -> Result<
         Command::SignConsent(id, body) => participant::sign_consent(state, *id, body, context),
         Command::WithdrawConsent(id, body) => participant::withdraw_consent(state, *id, body, context),
         Command::EnrolParticipant(id, body) => participant::enrol(state, *id, body, context),
+        Command::RandomiseParticipant(id, body) => blinding::randomise(state, *id, body, context),
+        Command::UnblindParticipant(id, body) => blinding::unblind(state, *id, body),
         Command::RecordVisit(id, body) => participant::record_visit(state, *id, body, context),
         Command::ReportAdverseEvent(id, body) => participant::report_adverse_event(state, *id, body, context),
         Command::RecordDisposition(id, body) => participant::record_disposition(state, *id, body, context),

@@ -14,6 +14,7 @@
 //! add a golden file of the new version; the old one stays.
 
 mod access;
+mod blinding;
 mod data;
 mod delegation;
 mod erasure;
@@ -30,6 +31,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub use access::{CommandRefused, RecordRead};
+pub use blinding::{ParticipantAllocated, ParticipantRandomised, ParticipantUnblinded};
 pub use data::{DataCorrected, DataRecorded};
 pub use delegation::{DelegationEnded, DelegationGranted};
 pub use erasure::{
@@ -174,6 +176,9 @@ events! {
     "redaction.begun" v 1 => RedactionBegun,
     "record.redacted" v 1 => RecordRedacted,
     "participant.key-replaced" v 1 => KeyReplaced,
+    "participant.randomised" v 1 => ParticipantRandomised,
+    "participant.allocated" v 1 => ParticipantAllocated,
+    "participant.unblinded" v 1 => ParticipantUnblinded,
 }
 
 fn read<T: DeserializeOwned>(

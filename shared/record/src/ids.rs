@@ -145,6 +145,8 @@ pub enum StreamKind {
     Erasure,
     /// The redactions of one participant's values: who asked for them, who agreed, and that they were carried out.
     Redaction,
+    /// What a participant is given, which almost nobody in the trial may know.
+    Blinded,
     /// The ledger's own administration, in the trial `_ledger`.
     Ledger,
     /// One grant of a role, in the trial `_ledger`: who may do what since when, and until when.
@@ -154,7 +156,7 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Trial,
         Self::Site,
         Self::Participant,
@@ -162,6 +164,7 @@ impl StreamKind {
         Self::Access,
         Self::Erasure,
         Self::Redaction,
+        Self::Blinded,
         Self::Ledger,
         Self::Grant,
         Self::Login,
@@ -177,6 +180,7 @@ impl StreamKind {
             Self::Access => "access",
             Self::Erasure => "erasure",
             Self::Redaction => "redaction",
+            Self::Blinded => "blinded",
             Self::Ledger => "ledger",
             Self::Grant => "grant",
             Self::Login => "login",
@@ -258,6 +262,11 @@ impl StreamId {
         Self { kind: StreamKind::Redaction, uuid: participant.0 }
     }
 
+    /// The stream of what a participant is given, under a key of its own: almost nobody in a trial may know it before the end.
+    pub const fn blinded_of(participant: ParticipantId) -> Self {
+        Self { kind: StreamKind::Blinded, uuid: participant.0 }
+    }
+
     /// What the stream is the history of.
     pub const fn kind(self) -> StreamKind {
         self.kind
@@ -268,10 +277,16 @@ impl StreamId {
         self.uuid
     }
 
-    /// The participant whose stream this is, if it is one's. What stands in such a stream is participant data; what
-    /// stands in any other is the trial's.
+    /// The participant whose own stream this is, if it is one's.
     pub fn as_participant(self) -> Option<ParticipantId> {
         (self.kind == StreamKind::Participant).then_some(ParticipantId(self.uuid))
+    }
+
+    /// The participant whose data stand in this stream, if it is one's own or one's blinded one; what stands in any other is the
+    /// trial's.
+    pub fn subject(self) -> Option<ParticipantId> {
+        let is_of_one = matches!(self.kind, StreamKind::Participant | StreamKind::Blinded);
+        is_of_one.then_some(ParticipantId(self.uuid))
     }
 
     /// The site whose stream this is, if it is one's.
@@ -297,13 +312,16 @@ impl FromStr for StreamId {
     }
 }
 
-/// What a data key encrypts: each participant has one, each file has one, and each trial has one for the rest.
+/// What a data key encrypts: each participant has one, and another for what is blinded; each file has one, and each trial has one for
+/// the rest.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Scope {
-    /// Everything of the trial that is in no participant's stream and in no file.
+    /// Everything of the trial that is in no stream of a participant's and in no file.
     Trial(TrialId),
     /// One participant's stream.
     Participant(TrialId, ParticipantId),
+    /// What one participant is given.
+    Blinded(TrialId, ParticipantId),
     /// One file that the service keeps for a while: a dataset, or a file that is being imported.
     File(TrialId, Uuid),
 }
@@ -311,27 +329,32 @@ pub enum Scope {
 impl Scope {
     /// The scope of the data in `stream` of `trial`.
     pub fn of(trial: &TrialId, stream: StreamId) -> Self {
-        match stream.as_participant() {
-            Some(participant) => Self::Participant(trial.clone(), participant),
-            None => Self::Trial(trial.clone()),
+        match (stream.kind, ParticipantId(stream.uuid)) {
+            (StreamKind::Participant, participant) => Self::Participant(trial.clone(), participant),
+            (StreamKind::Blinded, participant) => Self::Blinded(trial.clone(), participant),
+            _ => Self::Trial(trial.clone()),
         }
     }
 
     /// The trial the scope lies in.
     pub fn trial(&self) -> &TrialId {
         match self {
-            Self::Trial(trial) | Self::Participant(trial, _) | Self::File(trial, _) => trial,
+            Self::Trial(trial)
+            | Self::Participant(trial, _)
+            | Self::Blinded(trial, _)
+            | Self::File(trial, _) => trial,
         }
     }
 }
 
-/// `trial/<trial id>`, `participant/<trial id>/<uuid>` or `file/<trial id>/<uuid>`; no two scopes share a spelling, as no
-/// trial id has a slash.
+/// `trial/<trial id>`, or `participant/`, `blinded/` or `file/<trial id>/<uuid>`; no two scopes share a spelling, as no trial id has a
+/// slash.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Trial(trial) => write!(f, "trial/{trial}"),
             Self::Participant(trial, participant) => write!(f, "participant/{trial}/{participant}"),
+            Self::Blinded(trial, participant) => write!(f, "blinded/{trial}/{participant}"),
             Self::File(trial, file) => write!(f, "file/{trial}/{}", file.hyphenated()),
         }
     }
@@ -347,6 +370,9 @@ impl FromStr for Scope {
             (Some("trial"), Some(trial), None, None) => Ok(Self::Trial(trial.parse()?)),
             (Some("participant"), Some(trial), Some(participant), None) => {
                 Ok(Self::Participant(trial.parse()?, participant.parse()?))
+            }
+            (Some("blinded"), Some(trial), Some(participant), None) => {
+                Ok(Self::Blinded(trial.parse()?, participant.parse()?))
             }
             (Some("file"), Some(trial), Some(file), None) => {
                 Ok(Self::File(trial.parse()?, parse_uuid(file).ok_or(invalid)?))
@@ -398,13 +424,24 @@ mod tests {
     }
 
     #[test]
-    fn only_participant_streams_have_a_scope_of_their_own() {
+    fn only_streams_of_participants_have_a_scope_of_their_own() {
         let trial: TrialId = "DEMO-1".parse().unwrap();
         let participant: ParticipantId = UUID.parse().unwrap();
         let own = Scope::of(&trial, StreamId::participant(participant));
         assert_eq!(own, Scope::Participant(trial.clone(), participant));
         assert_eq!(Scope::of(&trial, StreamId::site(SiteId(participant.0))), Scope::Trial(trial.clone()));
-        assert_eq!(own.trial(), &trial);
+        let blinded = Scope::of(&trial, StreamId::blinded_of(participant));
+        assert_eq!(blinded, Scope::Blinded(trial.clone(), participant));
+        assert_eq!((own.trial(), blinded.trial()), (&trial, &trial));
+    }
+
+    #[test]
+    fn both_streams_of_a_participant_are_about_them() {
+        let participant: ParticipantId = UUID.parse().unwrap();
+        let (own, blinded) = (StreamId::participant(participant), StreamId::blinded_of(participant));
+        assert_eq!((own.subject(), blinded.subject()), (Some(participant), Some(participant)));
+        assert_eq!((own.as_participant(), blinded.as_participant()), (Some(participant), None));
+        assert_eq!(StreamId::access_to(participant).subject(), None);
     }
 
     #[test]
@@ -413,6 +450,7 @@ mod tests {
         for (scope, text) in [
             (Scope::Trial(trial.clone()), "trial/DEMO-1".to_owned()),
             (Scope::Participant(trial.clone(), ParticipantId(uuid)), format!("participant/DEMO-1/{UUID}")),
+            (Scope::Blinded(trial.clone(), ParticipantId(uuid)), format!("blinded/DEMO-1/{UUID}")),
             (Scope::File(trial.clone(), uuid), format!("file/DEMO-1/{UUID}")),
         ] {
             assert_eq!((scope.to_string(), scope.trial()), (text.clone(), &trial));
@@ -420,9 +458,17 @@ mod tests {
         }
         let upper = format!("file/DEMO-1/{}", UUID.to_uppercase());
         let longer = format!("file/DEMO-1/{UUID}/x");
-        for bad in
-            ["", "trial", "trial/a b", "participant/DEMO-1", "file/DEMO-1", "file/DEMO-1/x", &upper, &longer]
-        {
+        for bad in [
+            "",
+            "trial",
+            "trial/a b",
+            "participant/DEMO-1",
+            "blinded/DEMO-1",
+            "file/DEMO-1",
+            "file/DEMO-1/x",
+            &upper,
+            &longer,
+        ] {
             assert!(bad.parse::<Scope>().is_err(), "{bad}");
         }
     }

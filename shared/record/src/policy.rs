@@ -2,9 +2,10 @@
 //! on a day.
 //!
 //! Who runs the service has no say in a trial, and who conducts a trial none in the keys of the ledger. A sponsor can have data kept, and has no
-//! say in whether they are erased.
+//! say in whether they are erased. Whoever knows the arms records them and nothing else, so that no other value comes from somebody who
+//! knew.
 
-use crate::actor::Role::{self, Admin, Investigator, Irb, SiteStaff, Sponsor, System};
+use crate::actor::Role::{self, Admin, Investigator, Irb, SiteStaff, Sponsor, System, Unblinded};
 use crate::command::Command;
 use crate::values::{CommandPolicy, DelegatedTask};
 
@@ -36,6 +37,9 @@ const COMMANDS: &[Line] = &[
     delegable("sign-consent", DelegatedTask::Consent),
     delegable("withdraw-consent", DelegatedTask::Consent),
     delegable("enrol-participant", DelegatedTask::Enrolment),
+    line("randomise-participant", &[Unblinded]),
+    // Who treats somebody answers for having to know.
+    line("unblind-participant", &[Investigator]),
     delegable("record-visit", DelegatedTask::Visits),
     delegable("record-data", DelegatedTask::DataEntry),
     delegable("correct-data", DelegatedTask::DataEntry),
@@ -54,8 +58,8 @@ const COMMANDS: &[Line] = &[
     line("start-import", &[Sponsor, Investigator]),
     line("import-row", &[Sponsor, Investigator]),
     line("complete-import", &[Sponsor, Investigator]),
-    line("register-submission-key", &[Sponsor, Investigator, SiteStaff, Irb]),
-    line("revoke-submission-key", &[Sponsor, Investigator, SiteStaff, Irb]),
+    line("register-submission-key", &[Sponsor, Investigator, SiteStaff, Irb, Unblinded]),
+    line("revoke-submission-key", &[Sponsor, Investigator, SiteStaff, Irb, Unblinded]),
     line("change-submission-signing", &[Sponsor]),
     line("register-signing-key", &[Investigator, SiteStaff]),
     line("revoke-signing-key", &[Investigator, SiteStaff]),

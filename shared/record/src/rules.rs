@@ -137,8 +137,14 @@ rules! {
         "Only who is screened and not yet enrolled can be enrolled or fail the screening."
         "Look at the participant's timeline."
     ENROLLED "participant.enrolled" Conflict
-        "Only an enrolled participant can discontinue or complete the trial."
+        "Only an enrolled participant can be randomised, discontinue or complete the trial."
         "Enrol the participant first, or record a screening failure."
+    RANDOMISED "participant.randomised" Conflict
+        "Only who is randomised can be unblinded."
+        "Look at the participant's timeline."
+    RANDOMISED_ONCE "participant.randomised-once" Conflict
+        "A participant is randomised once."
+        "Look at the participant's timeline."
     IN_TRIAL "participant.in-trial" Conflict
         "After a participation has ended nothing more takes place in it; what took place before may still be entered."
         "Give the date on which it took place, if that was before the end."

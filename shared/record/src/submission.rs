@@ -6,8 +6,8 @@ use serde::{Deserialize as _, Serialize};
 use serde_json::Value;
 
 use crate::command::{
-    Command, CorrectData, GrantDelegation, RecordDisposition, ReportAdverseEvent, ScreenParticipant,
-    WithdrawConsent,
+    Command, CorrectData, GrantDelegation, RandomiseParticipant, RecordDisposition, ReportAdverseEvent,
+    ScreenParticipant, WithdrawConsent,
 };
 use crate::event::{DataRecorded, Event, SubmissionSigned};
 use crate::ids::{ParticipantId, TrialId};
@@ -114,6 +114,8 @@ impl Command {
             Self::SignConsent(id, _) => of_participant(id, "consents"),
             Self::WithdrawConsent(id, _) => of_participant(id, "consent-withdrawals"),
             Self::EnrolParticipant(id, _) => of_participant(id, "enrolment"),
+            Self::RandomiseParticipant(id, _) => of_participant(id, "randomisation"),
+            Self::UnblindParticipant(id, _) => of_participant(id, "unblindings"),
             Self::RecordVisit(id, _) => of_participant(id, "visits"),
             Self::RecordData(id, _) => of_participant(id, "data"),
             Self::CorrectData(id, _) => of_participant(id, "data/corrections"),
@@ -178,6 +180,8 @@ impl Command {
             "consents" => of(|body| Self::SignConsent(id, body), body),
             "consent-withdrawals" => of(|body| Self::WithdrawConsent(id, body), body),
             "enrolment" => of(|body| Self::EnrolParticipant(id, body), body),
+            "randomisation" => of(|body| Self::RandomiseParticipant(id, body), body),
+            "unblindings" => of(|body| Self::UnblindParticipant(id, body), body),
             "visits" => of(|body| Self::RecordVisit(id, body), body),
             "data" => of(|body| Self::RecordData(id, body), body),
             "data/corrections" => of(|body| Self::CorrectData(id, body), body),
@@ -222,6 +226,20 @@ impl Command {
                 says(event, &[], &asked)
             }
             (Self::EnrolParticipant(_, asked), [E::ParticipantEnrolled(event)]) => says(event, &[], asked),
+            (
+                Self::RandomiseParticipant(_, asked),
+                [E::ParticipantAllocated(arm), E::ParticipantRandomised(event)],
+            ) => {
+                let (randomised_on, arm) = (event.randomised_on, arm.clone());
+                *asked
+                    == RandomiseParticipant {
+                        randomised_on,
+                        arm_code: arm.arm_code,
+                        randomisation_number: arm.randomisation_number,
+                        kit: arm.kit,
+                    }
+            }
+            (Self::UnblindParticipant(_, asked), [E::ParticipantUnblinded(event)]) => says(event, &[], asked),
             (Self::RecordVisit(_, asked), [E::VisitOccurred(event)]) => says(event, &[], asked),
             (Self::RecordData(_, asked), events) => {
                 let one = |(event, record): (&E, &DataRecord)| {
@@ -293,6 +311,9 @@ pub fn is_submitted(kind: &str) -> bool {
             | "participant.screened"
             | "participant.screen-failed"
             | "participant.enrolled"
+            | "participant.randomised"
+            | "participant.allocated"
+            | "participant.unblinded"
             | "participant.discontinued"
             | "participant.completed"
             | "participant.closed"

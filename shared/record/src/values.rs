@@ -537,6 +537,8 @@ value! {
         Timeline,
         /// Who has signed a participant's record.
         Signatures,
+        /// What a participant is given, which others are blinded to.
+        Allocation,
         /// The values of a trial as they stand.
         Data,
         /// A dataset to take away.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use trialseal_record::event::Event;
-use trialseal_record::ids::StreamId;
+use trialseal_record::ids::{StreamId, StreamKind};
 use trialseal_record::{Actor, Role};
 use trialseal_seal::canonical;
 use trialseal_seal::data::{Secret, dataroot};
@@ -68,6 +68,14 @@ pub enum PrepareError {
     Vault(#[from] VaultError),
 }
 
+/// What is blinded is stored in multiples of so many bytes, which are more than an allocation has.
+const BLINDED_LENGTH: usize = 1024;
+
+/// JSON takes spaces at its end, and whoever sees how long a body is does not see which arm it names.
+fn hide_length(text: &mut Vec<u8>) {
+    text.resize(text.len().next_multiple_of(BLINDED_LENGTH), b' ');
+}
+
 impl Draft {
     /// Commits to the event and encrypts it, under an id (a UUIDv7) and a secret of its own.
     ///
@@ -76,6 +84,10 @@ impl Draft {
     pub fn prepare(&self, stamp: &Stamp, id: Uuid, secret: &Secret) -> Result<NewEvent, PrepareError> {
         let Self { stream, event, key } = self;
         let data = event.to_data()?;
+        let mut text = canonical::to_vec(&data);
+        if stream.kind() == StreamKind::Blinded {
+            hide_length(&mut text);
+        }
         Ok(NewEvent {
             stream: *stream,
             id,
@@ -88,7 +100,27 @@ impl Draft {
             causationid: None,
             extra: stamp.extra.clone(),
             key: key.id(),
-            body: body::seal(key, &id.to_string(), secret, &canonical::to_vec(&data))?,
+            body: body::seal(key, &id.to_string(), secret, &text)?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_blinded_is_as_long_whatever_it_says_and_reads_the_same() {
+        let texts = [r#"{"armCode":"A"}"#, r#"{"armCode":"HIGH-DOSE","kit":"K-1"}"#];
+        let hidden = texts.map(|text| {
+            let mut bytes = text.as_bytes().to_vec();
+            hide_length(&mut bytes);
+            assert_eq!(canonical::parse_data(&bytes), canonical::parse_data(text));
+            bytes.len()
+        });
+        assert_eq!(hidden, [BLINDED_LENGTH; 2]);
+        let mut longer = vec![b' '; BLINDED_LENGTH + 1];
+        hide_length(&mut longer);
+        assert_eq!(longer.len(), 2 * BLINDED_LENGTH);
     }
 }

@@ -46,6 +46,10 @@ impl Rights {
 
     /// Why the data of events in this stream are not shown at all; `None` where they may be.
     pub(super) fn withheld(&self, row: &EventRow) -> Option<&'static str> {
+        // No dataset says who is given what, whoever asks for it: it is handed on, and with it others are unblinded.
+        if row.stream.kind() == StreamKind::Blinded {
+            return Some("out-of-scope");
+        }
         let Self::Consented(participants) = self else { return None };
         if is_of_participant(row) {
             return (!participants.contains(&row.stream)).then_some("no-consent");

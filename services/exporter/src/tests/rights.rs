@@ -168,3 +168,21 @@ async fn rows_that_name_nobody_are_shown_only_where_they_describe_the_trial() {
     let everything = export(&ledger, Role::Monitor, "").await;
     assert_eq!(everything["withheld"], 0);
 }
+
+/// A dataset is handed on, so it unblinds nobody: whoever asks for it, the arm is not in it.
+#[actix_web::test]
+async fn what_a_participant_is_given_is_in_no_dataset() {
+    let ledger = ledger().await;
+    let blinded = StreamId::blinded_of(participant(1));
+    ledger.record(DEMO, blinded, "participant.allocated", json!({"armCode": "CANARYARM"})).await;
+    ledger.seal().await;
+    for role in [Role::Monitor, Role::Researcher] {
+        let status = export(&ledger, role, "").await;
+        let files = unzip(zip_of(&ledger, role, &status).await);
+        check(&ledger, &files);
+        let lines = record_lines(&files);
+        let line = lines.iter().find(|line| line["header"]["subject"] == blinded.to_string()).unwrap();
+        assert_eq!(line["withheld"], "out-of-scope", "{role}");
+        assert!(files.values().all(|bytes| !String::from_utf8_lossy(bytes).contains("CANARYARM")), "{role}");
+    }
+}

@@ -177,3 +177,43 @@ async fn what_cannot_be_recorded_cannot_be_read() {
     assert!(!answer.text().contains("01-001"));
     assert_eq!(ledger.get(Role::Researcher, "/v1/trials/DEMO-1/events").await.status, 200);
 }
+
+/// Who is blinded sees that there is an event, and who is not is in the record before they have seen the arm.
+#[actix_web::test]
+async fn what_a_participant_is_given_is_read_by_those_who_are_unblinded() {
+    let ledger = ledger().await;
+    let (own, blinded) = (StreamId::participant(participant(1)), StreamId::blinded_of(participant(1)));
+    ledger.record("DEMO-1", blinded, "participant.allocated", json!({"armCode": "CANARYARM"})).await;
+    let address = format!("/v1/trials/DEMO-1/participants/{}/allocation", participant(1));
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Unblinded) {
+        assert_eq!(ledger.get(role, &address).await.problem().0, 403, "{role}");
+        let events = ledger.get(role, "/v1/trials/DEMO-1/events").await;
+        assert!(!events.text().contains("CANARYARM"), "{role}");
+    }
+    let readings = |all: Vec<(Value, Value)>| {
+        let of_arm = all.into_iter().filter(|(_, data)| data["reading"] == "allocation");
+        of_arm.map(|(header, _)| header["actor"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let access = StreamId::access_to(participant(1));
+    assert!(readings(recorded(&ledger, access).await).is_empty());
+    let known = ledger.get(Role::Unblinded, &address).await.json();
+    assert_eq!(known["allocation"]["armCode"], "CANARYARM");
+    assert_eq!(readings(recorded(&ledger, access).await), ["person-unblinded"]);
+
+    // An emergency: from then on the one who recorded it, and nobody else.
+    let unblinded = json!({"reason": "Unconscious in the emergency room"});
+    ledger.record("DEMO-1", own, "participant.unblinded", unblinded).await;
+    let header = recorded(&ledger, own).await.pop().unwrap().0;
+    assert_eq!(header["type"], "participant.unblinded");
+    let actor = header["actor"].as_str().unwrap().to_owned();
+    for role in [Role::Investigator, Role::Sponsor, Role::Monitor] {
+        let expected = if actor == format!("person-{role}") { 200 } else { 403 };
+        assert_eq!(ledger.get(role, &address).await.status, expected, "{role} {actor}");
+    }
+    assert_eq!(ledger.get(Role::Unblinded, "/v1/trials/DEMO-1/participants/x/allocation").await.status, 404);
+    ledger.destroy_key_of("DEMO-1", 1).await;
+    assert!(
+        ledger.get(Role::Unblinded, &address).await.text().contains("CANARYARM"),
+        "under a key of its own"
+    );
+}

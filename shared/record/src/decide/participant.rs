@@ -261,7 +261,7 @@ fn awaiting_enrolment(participant: &ParticipantState, on: Date) -> Result<(), Re
     in_order(screened_on, on, "the screening is dated later than what came of it")
 }
 
-fn enrolled_by(participant: &ParticipantState, on: Date) -> Result<(), Refusal> {
+pub(super) fn enrolled_by(participant: &ParticipantState, on: Date) -> Result<(), Refusal> {
     let enrolled = participant.status() == ParticipantStatus::Enrolled;
     ENROLLED.require(enrolled, "the participant is not enrolled")?;
     let enrolled_on = participant.enrolled_on().unwrap_or(on);

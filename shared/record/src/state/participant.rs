@@ -81,6 +81,7 @@ pub struct ParticipantState {
     status: ParticipantStatus,
     screened_on: Option<Date>,
     enrolled_on: Option<Date>,
+    randomised: bool,
     ended_on: Option<Date>,
     subject_number: Option<Name>,
     site: Option<SiteId>,
@@ -111,6 +112,11 @@ impl ParticipantState {
     /// The day of the enrolment, if there was one.
     pub fn enrolled_on(&self) -> Option<Date> {
         self.enrolled_on
+    }
+
+    /// Whether the participant is randomised; to what, is not for decisions to know.
+    pub fn is_randomised(&self) -> bool {
+        self.randomised
     }
 
     /// The day the participation ended, if it has.
@@ -191,6 +197,7 @@ impl ParticipantState {
                 self.status = ParticipantStatus::Enrolled;
                 self.enrolled_on = Some(e.enrolled_on);
             }
+            Event::ParticipantRandomised(_) => self.randomised = true,
             Event::ParticipantDiscontinued(e) => self.end(ParticipantStatus::Discontinued, e.on),
             Event::ParticipantCompleted(e) => self.end(ParticipantStatus::Completed, e.on),
             Event::ConsentSigned(e) => self.sign(e),

@@ -243,7 +243,7 @@ impl Overview {
         recorded.time.clone_into(&mut self.last_recorded);
         let (trialseq, time) = (recorded.trialseq, recorded.time.to_owned());
         // What a participant's event says is that participant's, and counted by its type alone.
-        let Some(event) = recorded.event.filter(|_| recorded.subject.as_participant().is_none()) else {
+        let Some(event) = recorded.event.filter(|_| recorded.subject.subject().is_none()) else {
             return;
         };
         match event.clone() {

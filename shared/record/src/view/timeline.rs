@@ -90,6 +90,8 @@ fn describe(event: &Event) -> (Option<String>, String) {
         Event::ParticipantEnrolled(event) => (on(&event.enrolled_on), "enrolled".into()),
         Event::ParticipantDiscontinued(event) => (on(&event.on), "left before the end".into()),
         Event::ParticipantCompleted(event) => (on(&event.on), "went through to the end".into()),
+        Event::ParticipantRandomised(event) => (on(&event.randomised_on), "randomised".into()),
+        Event::ParticipantUnblinded(event) => (None, format!("unblinded: {}", event.reason)),
         Event::VisitOccurred(event) => (on(&event.occurred_on), format!("visit {}", event.visit)),
         Event::DataRecorded(event) => {
             let record = &event.record;

@@ -9,7 +9,7 @@ use crate::history::*;
 use crate::scenario::{History, body, given};
 use crate::submissions::commands;
 
-use Role::{Admin, Investigator, Irb, SiteStaff, Sponsor, System};
+use Role::{Admin, Investigator, Irb, SiteStaff, Sponsor, System, Unblinded};
 
 /// What is not sent by one request to a trial.
 fn others() -> Vec<Command> {
@@ -58,9 +58,16 @@ fn roles(command: &str) -> &'static [Role] {
         | "register-signing-key"
         | "revoke-signing-key"
         | "sign-record" => &[Investigator, SiteStaff],
-        "request-erasure" | "request-redaction" | "grant-delegation" | "end-delegation" => &[Investigator],
+        "randomise-participant" => &[Unblinded],
+        "request-erasure"
+        | "request-redaction"
+        | "unblind-participant"
+        | "grant-delegation"
+        | "end-delegation" => &[Investigator],
         "start-import" | "import-row" | "complete-import" => &[Sponsor, Investigator],
-        "register-submission-key" | "revoke-submission-key" => &[Sponsor, Investigator, SiteStaff, Irb],
+        "register-submission-key" | "revoke-submission-key" => {
+            &[Sponsor, Investigator, SiteStaff, Irb, Unblinded]
+        }
         "register-key" | "revoke-key" => &[Admin, System],
         other => panic!("who may {other}?"),
     }

@@ -131,6 +131,23 @@ pub(crate) fn enrolled() -> History {
     with(consented(), participant(), event("participant.enrolled", json!({"enrolledOn": "2026-01-16"})))
 }
 
+pub(crate) fn randomisation() -> Value {
+    json!({"randomisedOn": "2026-01-17", "armCode": "XAN-HIGH", "randomisationNumber": "R-7", "kit": "K-42"})
+}
+
+pub(crate) fn randomise(changes: Value) -> Command {
+    Command::RandomiseParticipant(PARTICIPANT, body(but(randomisation(), changes)))
+}
+
+pub(crate) fn unblind() -> Command {
+    Command::UnblindParticipant(PARTICIPANT, body(json!({"reason": "Unconscious in the emergency room"})))
+}
+
+/// And is randomised.
+pub(crate) fn randomised() -> History {
+    with(enrolled(), participant(), event("participant.randomised", json!({"randomisedOn": "2026-01-17"})))
+}
+
 /// And has data.
 pub(crate) fn measured() -> History {
     with(enrolled(), participant(), event("data.recorded", json!({"record": vital_signs()})))

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod authority;
+mod blinding;
 #[cfg(test)]
 mod decisions;
 #[cfg(test)]

@@ -9,7 +9,7 @@ use trialseal_record::{Command, NaturalKeyKind, RULES, Role, Signed, StreamId};
 use crate::history::*;
 use crate::scenario::{Given, NOW_MICROS, body, event, given};
 
-use Role::{Investigator, Irb, Sponsor, System};
+use Role::{Investigator, Irb, Sponsor, System, Unblinded};
 
 struct Case {
     rule: &'static str,
@@ -72,6 +72,8 @@ fn time_cases() -> Vec<Case> {
         case(order, activated(), Investigator, failed("2026-01-11")),
         case(future, screened(), Investigator, sign(but(consent(), json!({"signedOn": "2026-03-03"})))),
         case(future, consented(), Investigator, enrol("2026-03-03")),
+        case(future, enrolled(), Unblinded, randomise(json!({"randomisedOn": "2026-03-03"}))),
+        case(order, enrolled(), Unblinded, randomise(json!({"randomisedOn": "2026-01-15"}))),
         case(future, enrolled(), Investigator, withdrawn("2026-03-03")),
         case(order, enrolled(), Investigator, withdrawn("2026-01-14")),
         case(future, enrolled(), Investigator, record(&[collected])),
@@ -132,6 +134,8 @@ fn consent_cases() -> Vec<Case> {
         case("consent.in-force", screened(), Investigator, report(adverse_event())),
         case("consent.in-force", screened(), Investigator, withdraw(from_data)),
         case("consent.in-force", withdrew_treatment, Investigator, enrol("2026-01-16")),
+        case("consent.in-force", withdrawn("intervention"), Unblinded, randomise(json!({}))),
+        case("consent.in-force", withdrawn("future-data"), Unblinded, randomise(json!({}))),
         case("consent.in-force", withdrawn("follow-up"), Investigator, visit("2026-01-30")),
         case("consent.in-force", withdrawn("future-data"), Investigator, visit("2026-01-30")),
         case("consent.in-force", withdrawn("future-data"), Investigator, record(&[vital_signs()])),
@@ -175,6 +179,15 @@ fn participant_cases() -> Vec<Case> {
         ),
         case("participant.awaiting-enrolment", failed, Investigator, enrol("2026-01-17")),
         case("participant.enrolled", consented(), Investigator, dispose("discontinued", "2026-01-17")),
+        case("participant.enrolled", consented(), Unblinded, randomise(json!({}))),
+        case("participant.enrolled", completed(), Unblinded, randomise(json!({}))),
+        case("participant.randomised-once", randomised(), Unblinded, randomise(json!({}))),
+        case("participant.randomised", enrolled(), Investigator, unblind()),
+        case("participant.known", approved(), Unblinded, randomise(json!({}))),
+        case("participant.known", approved(), Investigator, unblind()),
+        case("authority.role", enrolled(), Sponsor, randomise(json!({}))),
+        case("authority.role", enrolled(), Investigator, randomise(json!({}))),
+        case("authority.role", randomised(), Unblinded, unblind()),
         case("participant.enrolled", completed(), Investigator, dispose("completed", "2026-02-12")),
         case("participant.in-trial", completed(), Investigator, visit("2026-02-11")),
         case("participant.in-trial", completed(), Investigator, record(&[undated])),

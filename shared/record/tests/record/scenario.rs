@@ -62,6 +62,7 @@ impl Given {
             StreamKind::Trial
             | StreamKind::Ledger
             | StreamKind::Access
+            | StreamKind::Blinded
             | StreamKind::Grant
             | StreamKind::Login => {
                 self.trial.evolve(event, streamseq);
