@@ -56,6 +56,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/participants/{participant}/data/corrections", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/adverse-events", AT_SITES),
     ("POST", "/v1/trials/{trial}/participants/{participant}/disposition", AT_SITES),
+    ("GET", "/v1/trials/{trial}/emergency-access", READS_DATA),
     // In this order nothing is erased or redacted, which the lines below could not do without.
     ("POST", "/v1/trials/{trial}/legal-holds", &[Sponsor, Irb]),
     ("POST", "/v1/trials/{trial}/participants/{participant}/erasure-requests", &[Investigator]),
@@ -72,6 +73,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials/{trial}/participants/{participant}/signatures", READS_DATA),
     ("POST", "/v1/trials/{trial}/participants/{participant}/signatures", AT_SITES),
     ("POST", "/v1/trials/{trial}/signing-key-revocations", AT_SITES),
+    ("POST", OPENING, AT_SITES),
     ("POST", "/v1/trials/{trial}/delegations", &[Investigator]),
     // Of another one than that by which site staff came through the lines above.
     ("POST", "/v1/trials/{trial}/delegation-ends", &[Investigator]),
@@ -101,6 +103,8 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/export-key", EVERYBODY),
     ("GET", "/v1/trust", EVERYBODY),
 ];
+/// What is for those whom no grant lets into the trial (`tests/emergency.rs`). Behind the lines that read what it opens.
+const OPENING: &str = "/v1/trials/{trial}/participants/{participant}/emergency-access";
 const EVERYBODY: &[Role] = &Role::ALL;
 const SIGNS: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Unblinded];
 const READS_DATA: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Unblinded];
@@ -181,6 +185,7 @@ impl Things {
             "consent-withdrawals" => json!({"scope": ["samples"], "withdrawnOn": "2025-03-01"}),
             "enrolment" => json!({"enrolledOn": "2025-02-03"}),
             "randomisation" => bodies::randomisation("ACTIVE"),
+            "emergency-access" => json!({"hours": 1, "reason": "Unconscious"}),
             "unblindings" => json!({"reason": "Unconscious in the emergency room"}),
             "visits" => bodies::visit("Baseline"),
             "data" => bodies::data("V1", "120"),
@@ -293,6 +298,9 @@ fn each_role_comes_through_its_own_doors_and_no_other(engine: Engine) {
             let is_own =
                 if may { |status: u16| !matches!(status, 401 | 403 | 404 | 500..) } else { is_refused };
             expect("for their trial", client, &own, is_own);
+            if *template == OPENING {
+                continue;
+            }
             if ["{trial}", "{import}", "{export}"].iter().any(|part| template.contains(part)) {
                 let is_gone =
                     if may { |status: u16| status == 404 } else { |status: u16| matches!(status, 403 | 404) };

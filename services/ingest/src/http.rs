@@ -10,6 +10,7 @@ mod end_delegation;
 mod enrol_participant;
 mod grant_delegation;
 mod import_status;
+mod open_emergency_access;
 mod params;
 mod place_legal_hold;
 mod publish_consent_version;
@@ -55,6 +56,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(enrol_participant::enrol_participant)
         .service(randomise_participant::randomise_participant)
         .service(unblind_participant::unblind_participant)
+        .service(open_emergency_access::open_emergency_access)
         .service(record_visit::record_visit)
         .service(record_data::record_data)
         .service(correct_data::correct_data)

@@ -57,11 +57,13 @@ impl StreamState {
     /// The state of a stream without events.
     pub(crate) fn new(stream: StreamId) -> Self {
         match stream.kind() {
-            // No command rests on who has read what, who was granted what, or which arm somebody is in.
+            // No command rests on who has read what, who was granted what, which arm somebody is in, or whose record
+            // was opened.
             StreamKind::Trial
             | StreamKind::Ledger
             | StreamKind::Access
             | StreamKind::Blinded
+            | StreamKind::Emergency
             | StreamKind::Grant
             | StreamKind::Login => Self::Trial(Arc::default()),
             StreamKind::Site => Self::Site(Arc::default()),

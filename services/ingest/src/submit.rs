@@ -97,6 +97,20 @@ impl Submission {
     }
 }
 
+/// What somebody is to hear of at once, by whatever watches the log.
+fn alarm(submission: &Submission) {
+    let (trial, actor) = (&submission.trial, &submission.principal.actor);
+    match &submission.command {
+        Command::UnblindParticipant(participant, _) => {
+            tracing::warn!(%trial, %participant, %actor, "ingest.participant.unblinded");
+        }
+        Command::OpenEmergencyAccess(participant, _) => {
+            tracing::warn!(%trial, %participant, %actor, "ingest.emergency-access.opened");
+        }
+        _ => {}
+    }
+}
+
 /// The states that a command rests on.
 struct Basis {
     trial: Arc<TrialState>,
@@ -111,10 +125,15 @@ impl Ingest {
         if trial.is_ledger() || !principal.reaches(trial) {
             return Err(refusal::no_such_trial());
         }
-        if !principal.may(needed) {
-            return Err(Problem::new(ProblemKind::Forbidden, "This role records nothing by this route."));
+        Self::require(principal, needed)
+    }
+
+    /// Sees that the principal may send commands at all.
+    pub(crate) fn require(principal: &Principal, needed: Permission) -> Result<(), Problem> {
+        if principal.may(needed) {
+            return Ok(());
         }
-        Ok(())
+        Err(Problem::new(ProblemKind::Forbidden, "This role records nothing by this route."))
     }
 
     /// The id of a command, from its sender and the key that they chose within the trial.
@@ -131,10 +150,7 @@ impl Ingest {
             // Where nobody listens any more the process is ending, and the next start finds it in the record.
             _ = self.erasures.send((submission.trial.clone(), *participant));
         }
-        if let Command::UnblindParticipant(participant, _) = &submission.command {
-            let trial = &submission.trial;
-            tracing::warn!(%trial, %participant, "ingest.participant.unblinded");
-        }
+        alarm(&submission);
         let mut recorded = Recorded::of(&appended);
         recorded.level = self.wait(submission.wait, &appended).await;
         Ok(Submitted { recorded, replayed: appended.replayed })

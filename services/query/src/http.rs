@@ -5,6 +5,7 @@ mod access_log;
 mod allocation;
 mod data;
 mod delegations;
+mod emergency_access;
 mod erasures;
 mod events;
 mod growth;
@@ -54,6 +55,7 @@ pub fn routes(config: &mut ServiceConfig<'_>) {
         .service(allocation::get)
         .service(data::list)
         .service(erasures::list)
+        .service(emergency_access::list)
         .service(redactions::list)
         .service(legal_holds::list)
         .service(submission_keys::list)

@@ -7,6 +7,7 @@
 mod blinding;
 mod data;
 mod delegation;
+mod emergency;
 mod erasure;
 mod import;
 mod participant;
@@ -18,6 +19,7 @@ mod trial;
 pub use blinding::{RandomiseParticipant, UnblindParticipant};
 pub use data::{CorrectData, MAX_ITEMS_PER_RECORD, MAX_RECORDS_PER_COMMAND, RecordData};
 pub use delegation::{EndDelegation, GrantDelegation};
+pub use emergency::OpenEmergencyAccess;
 pub use erasure::{ApproveErasure, PlaceLegalHold, ReleaseLegalHold, RequestErasure};
 pub use import::{CompleteImport, ImportRow, ImportSubject, StartImport};
 pub use participant::{
@@ -77,6 +79,8 @@ pub enum Command {
     RequestRedaction(ParticipantId, RequestRedaction),
     /// `POST /v1/trials/{trial}/participants/{id}/redaction-approvals`
     ApproveRedaction(ParticipantId, ApproveRedaction),
+    /// `POST /v1/trials/{trial}/participants/{id}/emergency-access`
+    OpenEmergencyAccess(ParticipantId, OpenEmergencyAccess),
     /// `POST /v1/trials/{trial}/legal-holds`
     PlaceLegalHold(PlaceLegalHold),
     /// `POST /v1/trials/{trial}/legal-hold-releases`
@@ -135,6 +139,7 @@ impl Command {
             Self::ApproveErasure(..) => "approve-erasure",
             Self::RequestRedaction(..) => "request-redaction",
             Self::ApproveRedaction(..) => "approve-redaction",
+            Self::OpenEmergencyAccess(..) => "open-emergency-access",
             Self::PlaceLegalHold(_) => "place-legal-hold",
             Self::ReleaseLegalHold(_) => "release-legal-hold",
             Self::GrantDelegation(_) => "grant-delegation",
@@ -168,6 +173,7 @@ impl Command {
             Self::RegisterTrial(_)
                 | Self::RevokeSubmissionKey(_)
                 | Self::UnblindParticipant(..)
+                | Self::OpenEmergencyAccess(..)
                 | Self::ImportRow(..)
                 | Self::CompleteImport(..)
                 | Self::RegisterSigningKey(_)
@@ -195,6 +201,7 @@ impl Command {
             | Self::ApproveErasure(id, _)
             | Self::RequestRedaction(id, _)
             | Self::ApproveRedaction(id, _)
+            | Self::OpenEmergencyAccess(id, _)
             | Self::SignRecord(id, _) => Some(*id),
             Self::ImportRow(_, row) => row.subject.as_ref()?.participant,
             _ => None,

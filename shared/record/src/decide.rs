@@ -4,6 +4,7 @@ mod authority;
 mod blinding;
 mod data;
 mod delegation;
+mod emergency;
 mod erasure;
 mod import;
 mod ledger;
@@ -115,6 +116,7 @@ fn decide_on(state: &State<'_>, command: &Command, context: &Context) -> Result<
         Command::ApproveErasure(id, body) => erasure::approve(state, *id, body, context),
         Command::RequestRedaction(id, body) => redaction::request(state, *id, body, context),
         Command::ApproveRedaction(id, body) => redaction::approve(state, *id, body, context),
+        Command::OpenEmergencyAccess(id, body) => emergency::open(state, *id, body, context),
         Command::PlaceLegalHold(body) => erasure::place_hold(state, body),
         Command::ReleaseLegalHold(body) => erasure::release_hold(state, body),
         Command::GrantDelegation(body) => delegation::grant(state, body, context),

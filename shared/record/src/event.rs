@@ -17,6 +17,7 @@ mod access;
 mod blinding;
 mod data;
 mod delegation;
+mod emergency;
 mod erasure;
 mod import;
 mod ledger;
@@ -34,6 +35,7 @@ pub use access::{CommandRefused, RecordRead};
 pub use blinding::{ParticipantAllocated, ParticipantRandomised, ParticipantUnblinded};
 pub use data::{DataCorrected, DataRecorded};
 pub use delegation::{DelegationEnded, DelegationGranted};
+pub use emergency::EmergencyAccessOpened;
 pub use erasure::{
     ErasureApproved, ErasureRequested, KeyDestroyed, LegalHoldPlaced, LegalHoldReleased, ParticipantClosed,
 };
@@ -179,6 +181,7 @@ events! {
     "participant.randomised" v 1 => ParticipantRandomised,
     "participant.allocated" v 1 => ParticipantAllocated,
     "participant.unblinded" v 1 => ParticipantUnblinded,
+    "emergency-access.opened" v 1 => EmergencyAccessOpened,
 }
 
 fn read<T: DeserializeOwned>(

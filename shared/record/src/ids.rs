@@ -147,6 +147,8 @@ pub enum StreamKind {
     Redaction,
     /// What a participant is given, which almost nobody in the trial may know.
     Blinded,
+    /// One opening of somebody's record to who does not reach the trial, in an emergency.
+    Emergency,
     /// The ledger's own administration, in the trial `_ledger`.
     Ledger,
     /// One grant of a role, in the trial `_ledger`: who may do what since when, and until when.
@@ -156,7 +158,7 @@ pub enum StreamKind {
 }
 
 impl StreamKind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Trial,
         Self::Site,
         Self::Participant,
@@ -165,6 +167,7 @@ impl StreamKind {
         Self::Erasure,
         Self::Redaction,
         Self::Blinded,
+        Self::Emergency,
         Self::Ledger,
         Self::Grant,
         Self::Login,
@@ -181,6 +184,7 @@ impl StreamKind {
             Self::Erasure => "erasure",
             Self::Redaction => "redaction",
             Self::Blinded => "blinded",
+            Self::Emergency => "emergency",
             Self::Ledger => "ledger",
             Self::Grant => "grant",
             Self::Login => "login",
@@ -265,6 +269,11 @@ impl StreamId {
     /// The stream of what a participant is given, under a key of its own: almost nobody in a trial may know it before the end.
     pub const fn blinded_of(participant: ParticipantId) -> Self {
         Self { kind: StreamKind::Blinded, uuid: participant.0 }
+    }
+
+    /// The stream of one opening in an emergency, under the trial's key: whom it is about stands in its event.
+    pub const fn emergency(id: Uuid) -> Self {
+        Self { kind: StreamKind::Emergency, uuid: id }
     }
 
     /// What the stream is the history of.

@@ -51,6 +51,8 @@ const COMMANDS: &[Line] = &[
     line("approve-erasure", &[Irb]),
     line("request-redaction", &[Investigator]),
     line("approve-redaction", &[Irb]),
+    // Whoever treats somebody, in whatever trial.
+    line("open-emergency-access", &[Investigator, SiteStaff]),
     line("place-legal-hold", &[Sponsor, Irb]),
     line("release-legal-hold", &[Irb]),
     line("grant-delegation", &[Investigator]),

@@ -98,7 +98,7 @@ impl SubmittedFile {
 
 impl Command {
     /// Where the command is sent to; `None` for those that nobody signs: before a trial is registered it has no keys, a file is
-    /// signed as a whole ([`SubmittedFile`]), people sign by themselves ([`crate::signature`]), and what is done with the keys of the
+    /// signed as a whole ([`SubmittedFile`]), people sign by themselves ([`crate::signature`]), an emergency does not wait, and what is done with the keys of the
     /// ledger comes by no command of its own.
     pub fn path(&self, trial: &TrialId) -> Option<String> {
         let of_trial = |rest: &str| Some(format!("/v1/trials/{trial}/{rest}"));
@@ -139,6 +139,7 @@ impl Command {
             | Self::RegisterSigningKey(_)
             | Self::RevokeSigningKey(_)
             | Self::SignRecord(..)
+            | Self::OpenEmergencyAccess(..)
             | Self::RegisterKey(_)
             | Self::RevokeKey(_) => None,
         }

@@ -1,6 +1,8 @@
 //! Values that commands and events share. They are part of what is stored: whoever changes one makes a new schema
 //! version of every event that holds it (see [`crate::event`]).
 
+mod hours;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::actor::Role;
 use crate::date::PartialDate;
 use crate::text::{Base64Url, Ed25519X, Name, Text};
+
+pub use hours::Hours;
 
 /// What every value here derives, and how each is spelt in JSON.
 macro_rules! value {

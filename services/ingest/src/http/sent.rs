@@ -23,6 +23,7 @@ use trialseal_seal::submission::SubmissionSignature;
 
 use crate::Ingest;
 use crate::answer::Level;
+use crate::refusal;
 use crate::signed;
 use crate::submit::{Submission, Submitted};
 
@@ -80,6 +81,25 @@ impl Sent {
         let key = self.key.clone().ok_or_else(key_missing)?;
         let Body { value, canonical } = self.body()?;
         self.carry_out(ingest, route, trial, &key, command(value), &canonical).await
+    }
+
+    /// The same for a command that is taken from somebody whose grant does not reach the trial. To them, a trial that refuses is as if
+    /// it were not there.
+    pub(super) async fn submit_from_outside<T: DeserializeOwned>(
+        self,
+        ingest: &Ingest,
+        route: &'static str,
+        command: impl FnOnce(T) -> Command,
+    ) -> Result<HttpResponse, Problem> {
+        let trial: TrialId = parsed(self.trial.as_deref(), "There is no such trial.")?;
+        if self.principal.reaches(&trial) || trial.is_ledger() {
+            return self.submit(ingest, route, command).await;
+        }
+        Ingest::require(&self.principal, Permission::Submit)?;
+        let key = self.key.clone().ok_or_else(key_missing)?;
+        let Body { value, canonical } = self.body()?;
+        let answer = self.carry_out(ingest, route, trial, &key, command(value), &canonical).await;
+        answer.map_err(|problem| if problem.rule.is_some() { refusal::no_such_trial() } else { problem })
     }
 
     /// Registers a trial: the one command without a trial in its address.

@@ -371,7 +371,7 @@ async fn the_api_description_names_every_route_and_every_shape() {
         actix_web::App::new().into_utoipa_app().configure(trialseal_ingest::routes).split_for_parts();
     let api = serde_json::to_value(&api).unwrap();
     let paths = api["paths"].as_object().unwrap();
-    assert_eq!(paths.len(), 33);
+    assert_eq!(paths.len(), 34);
     for (path, operations) in paths {
         for operation in operations.as_object().unwrap().values() {
             assert!(operation["summary"].is_string() && operation["description"].is_string(), "{path}");

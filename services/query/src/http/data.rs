@@ -57,15 +57,17 @@ pub(crate) struct Values {
 #[get("/v1/trials/{trial}/data")]
 pub(crate) async fn list(
     query: Data<Query>,
-    reader: Reader,
+    mut reader: Reader,
     trial: Path<String>,
     page: Parameters<Page>,
 ) -> Result<Json<Values>, Problem> {
-    let (trial, _) = query.trial(&reader.principal, &trial).await?;
-    require(&reader.principal, Permission::ReadParticipantData)?;
-    let prefix = match &page.participant {
-        Some(id) => format!("{}/", query.participant(&trial, id).await?),
-        None => String::new(),
+    let (trial, prefix) = if let Some(id) = &page.participant {
+        let (trial, participant) = query.participant_in_reach(&mut reader, &trial, id).await?;
+        (trial, format!("{participant}/"))
+    } else {
+        let (trial, _) = query.trial(&reader.principal, &trial).await?;
+        require(&reader.principal, Permission::ReadParticipantData)?;
+        (trial, String::new())
     };
     let found = query
         .list::<DataView>(&trial, &prefix, page.after.as_ref().map(After::as_str), limit(page.limit))

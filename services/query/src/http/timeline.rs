@@ -3,7 +3,6 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
-use trialseal_access::Permission;
 use trialseal_access::http::Reader;
 use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
 use trialseal_record::values::Reading;
@@ -15,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::limit;
 use crate::Query;
-use crate::problems::{not_found, require, store};
+use crate::problems::{not_found, store};
 
 /// Which part of the history to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -68,14 +67,12 @@ pub(crate) struct Timeline {
 #[get("/v1/trials/{trial}/participants/{id}/timeline")]
 pub(crate) async fn list(
     query: Data<Query>,
-    reader: Reader,
+    mut reader: Reader,
     path: Path<(String, String)>,
     page: Parameters<Page>,
 ) -> Result<Json<Timeline>, Problem> {
     let (trial, id) = path.into_inner();
-    let (trial, _) = query.trial(&reader.principal, &trial).await?;
-    require(&reader.principal, Permission::ReadParticipantData)?;
-    let participant = query.participant(&trial, &id).await?;
+    let (trial, participant) = query.participant_in_reach(&mut reader, &trial, &id).await?;
     let after = page.after.map(|after| TimelineEntry::doc_id(participant, after));
     let prefix = format!("{participant}/");
     let found = query.list::<TimelineEntry>(&trial, &prefix, after.as_deref(), limit(page.limit)).await?;

@@ -217,3 +217,37 @@ async fn what_a_participant_is_given_is_read_by_those_who_are_unblinded() {
         "under a key of its own"
     );
 }
+
+/// Somebody treats a participant of a trial that their grant does not reach.
+#[actix_web::test]
+async fn an_emergency_opens_one_record_to_one_person_for_some_hours() {
+    let ledger = Ledger::new().await;
+    ledger.register("OTHER-1", "Another trial").await;
+    ledger.screen("OTHER-1", 1).await;
+    ledger.screen("OTHER-1", 2).await;
+    let of = |number: u128| format!("/v1/trials/OTHER-1/participants/{}/timeline", participant(number));
+    let values = format!("/v1/trials/OTHER-1/data?participant={}", participant(1));
+    assert_eq!(ledger.get(Role::Investigator, &of(1)).await.status, 404);
+
+    let opened = json!({"participant": participant(1), "hours": 2, "reason": "Unconscious"});
+    let stream = StreamId::emergency(Uuid::from_u128(7));
+    ledger.record("OTHER-1", stream, "emergency-access.opened", opened).await;
+    let listed = ledger.get(Role::Monitor, "/v1/trials/OTHER-1/emergency-access").await.json();
+    let opening = &listed["openings"][0];
+    assert_eq!((&opening["data"]["reason"], listed.get("next")), (&json!("Unconscious"), None));
+    let opener = opening["header"]["actor"].as_str().unwrap().to_owned();
+    for role in [Role::Investigator, Role::SiteStaff, Role::Sponsor, Role::Researcher] {
+        let is_theirs = opener == format!("person-{role}");
+        let expected = if is_theirs { 200 } else { 404 };
+        for address in [&of(1), &values] {
+            assert_eq!(ledger.get(role, address).await.status, expected, "{role} {address}");
+        }
+        // Nobody else's, and nothing else of the trial.
+        let others = [of(2), "/v1/trials/OTHER-1/data".into(), "/v1/trials/OTHER-1/events".into()];
+        for address in others {
+            assert_eq!(ledger.get(role, &address).await.status, 404, "{role} {address}");
+        }
+    }
+    ledger.clock.advance(2 * 3_600_000_000);
+    assert_eq!(ledger.get(Role::Investigator, &of(1)).await.status, 404, "the hours are over");
+}

@@ -23,6 +23,7 @@ fn others() -> Vec<Command> {
         register_passkey(json!({})),
         revoke_passkey(CREDENTIAL),
         sign_record(json!({})),
+        open_emergency(12),
         Command::RegisterKey(body(key)),
         Command::RevokeKey(body(json!({"keyId": "1a2b3c4d", "reason": "Yearly change of keys"}))),
     ]
@@ -57,7 +58,8 @@ fn roles(command: &str) -> &'static [Role] {
         | "record-disposition"
         | "register-signing-key"
         | "revoke-signing-key"
-        | "sign-record" => &[Investigator, SiteStaff],
+        | "sign-record"
+        | "open-emergency-access" => &[Investigator, SiteStaff],
         "randomise-participant" => &[Unblinded],
         "request-erasure"
         | "request-redaction"

@@ -143,6 +143,11 @@ pub(crate) fn unblind() -> Command {
     Command::UnblindParticipant(PARTICIPANT, body(json!({"reason": "Unconscious in the emergency room"})))
 }
 
+pub(crate) fn open_emergency(hours: u32) -> Command {
+    let asked = json!({"hours": hours, "reason": "Brought to our emergency room unconscious"});
+    Command::OpenEmergencyAccess(PARTICIPANT, body(asked))
+}
+
 /// And is randomised.
 pub(crate) fn randomised() -> History {
     with(enrolled(), participant(), event("participant.randomised", json!({"randomisedOn": "2026-01-17"})))

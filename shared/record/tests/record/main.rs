@@ -7,6 +7,7 @@ mod blinding;
 mod decisions;
 #[cfg(test)]
 mod delegation;
+mod emergency;
 mod erasure;
 #[cfg(test)]
 mod history;

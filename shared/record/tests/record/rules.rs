@@ -183,6 +183,8 @@ fn participant_cases() -> Vec<Case> {
         case("participant.enrolled", completed(), Unblinded, randomise(json!({}))),
         case("participant.randomised-once", randomised(), Unblinded, randomise(json!({}))),
         case("participant.randomised", enrolled(), Investigator, unblind()),
+        case("participant.known", approved(), Investigator, open_emergency(12)),
+        case("authority.role", enrolled(), Sponsor, open_emergency(12)),
         case("participant.known", approved(), Unblinded, randomise(json!({}))),
         case("participant.known", approved(), Investigator, unblind()),
         case("authority.role", enrolled(), Sponsor, randomise(json!({}))),

@@ -63,6 +63,7 @@ impl Given {
             | StreamKind::Ledger
             | StreamKind::Access
             | StreamKind::Blinded
+            | StreamKind::Emergency
             | StreamKind::Grant
             | StreamKind::Login => {
                 self.trial.evolve(event, streamseq);
