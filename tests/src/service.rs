@@ -40,11 +40,13 @@ pub enum Role {
     Auditor,
     Unblinded,
     Researcher,
+    /// For one of a trial: see [`Service::participant`].
+    Participant,
     Admin,
 }
 
 impl Role {
-    /// All of them.
+    /// All that people have without being in the record themselves.
     pub const ALL: [Self; 10] = [
         Self::Sponsor,
         Self::Investigator,
@@ -258,12 +260,21 @@ impl Service {
 
     /// A person in a role, with a token for some trials; for all if none is named.
     pub fn client_of(&self, actor: &str, role: Role, trials: &[&str]) -> Client {
+        let trials: Vec<_> = trials.iter().flat_map(|trial| ["--trial", trial]).collect();
+        self.client_made_with(actor, role, &trials)
+    }
+
+    /// A participant of a trial.
+    pub fn participant(&self, trial: &str, id: &str) -> Client {
+        let options = ["--trial", trial, "--participant", id];
+        self.client_made_with(&format!("participant-{id}"), Role::Participant, &options)
+    }
+
+    fn client_made_with(&self, actor: &str, role: Role, options: &[&str]) -> Client {
         let name = role.name();
         let mut arguments =
             vec!["token", "create", "--actor", actor, "--role", &name, "--organisation", "Test"];
-        for trial in trials {
-            arguments.extend(["--trial", trial]);
-        }
+        arguments.extend(options);
         let output = self.command(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let token = String::from_utf8(output.stdout).unwrap().trim().to_owned();

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use trialseal_tests::Role::{
-    Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor, Unblinded,
+    Admin, Auditor, Inspector, Investigator, Irb, Monitor, Participant, Researcher, SiteStaff, Sponsor,
+    Unblinded,
 };
 use trialseal_tests::{
     Answer, Client, Engine, Rng, Role, Service, Signatory, Submitter, Trial, bodies, laboratory,
@@ -22,14 +23,14 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("GET", "/v1/trials", EVERYBODY),
     ("POST", "/v1/trials", &[Sponsor]),
     ("GET", "/v1/trials/{trial}/overview", EVERYBODY),
-    ("GET", "/v1/trials/{trial}/events", EVERYBODY),
-    ("GET", "/v1/trials/{trial}/events/{trialseq}/receipt", EVERYBODY),
-    ("GET", "/v1/trials/{trial}/stream", EVERYBODY),
+    ("GET", "/v1/trials/{trial}/events", SEES_EVENTS),
+    ("GET", "/v1/trials/{trial}/events/{trialseq}/receipt", SEES_EVENTS),
+    ("GET", "/v1/trials/{trial}/stream", SEES_EVENTS),
     ("GET", "/v1/trials/{trial}/growth", EVERYBODY),
     ("GET", "/v1/trials/{trial}/absence", OVERSEES),
     ("GET", "/v1/trials/{trial}/participants", READS_DATA),
-    ("GET", "/v1/trials/{trial}/participants/{id}/timeline", READS_DATA),
-    ("GET", "/v1/trials/{trial}/participants/{id}/access-log", READS_DATA),
+    ("GET", "/v1/trials/{trial}/participants/{id}/timeline", READS_ONE),
+    ("GET", "/v1/trials/{trial}/participants/{id}/access-log", READS_ONE),
     ("GET", "/v1/trials/{trial}/data", READS_DATA),
     ("GET", "/v1/trials/{trial}/erasures", READS_DATA),
     ("GET", "/v1/trials/{trial}/redactions", READS_DATA),
@@ -70,7 +71,7 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
     ("POST", "/v1/trials/{trial}/submission-key-revocations", SIGNS),
     ("GET", "/v1/trials/{trial}/signing-keys", EVERYBODY),
     ("POST", "/v1/trials/{trial}/signing-keys", AT_SITES),
-    ("GET", "/v1/trials/{trial}/participants/{participant}/signatures", READS_DATA),
+    ("GET", "/v1/trials/{trial}/participants/{participant}/signatures", READS_ONE),
     ("POST", "/v1/trials/{trial}/participants/{participant}/signatures", AT_SITES),
     ("POST", "/v1/trials/{trial}/signing-key-revocations", AT_SITES),
     ("POST", OPENING, AT_SITES),
@@ -105,7 +106,24 @@ const MATRIX: &[(&str, &str, &[Role])] = &[
 ];
 /// What is for those whom no grant lets into the trial (`tests/emergency.rs`). Behind the lines that read what it opens.
 const OPENING: &str = "/v1/trials/{trial}/participants/{participant}/emergency-access";
-const EVERYBODY: &[Role] = &Role::ALL;
+const EVERYBODY: &[Role] = &[
+    Sponsor,
+    Investigator,
+    SiteStaff,
+    Irb,
+    Monitor,
+    Inspector,
+    Auditor,
+    Unblinded,
+    Researcher,
+    Participant,
+    Admin,
+];
+/// What names others: not for a participant.
+const SEES_EVENTS: &[Role] = &Role::ALL;
+/// A participant as well, of themselves.
+const READS_ONE: &[Role] =
+    &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Unblinded, Participant];
 const SIGNS: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Unblinded];
 const READS_DATA: &[Role] = &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Unblinded];
 const AT_SITES: &[Role] = &[Investigator, SiteStaff];
@@ -265,9 +283,12 @@ fn each_role_comes_through_its_own_doors_and_no_other(engine: Engine) {
     let (own, foreign) = (Things::of(&service, "OWN-1"), Things::of(&service, "ELSEWHERE-1"));
     let new_client = |role: Role| match role {
         SiteStaff => service.client_of(NURSE, role, &[&own.trial]),
+        Participant => service.participant(&own.trial, &own.participant),
         _ => service.new_client(role, &[&own.trial]),
     };
-    let clients = Role::ALL.map(|role| (role, new_client(role), service.client(role)));
+    // There is no participant of all trials.
+    let of_all = |role: Role| if role == Participant { new_client(role) } else { service.client(role) };
+    let clients: Vec<_> = EVERYBODY.iter().map(|&role| (role, new_client(role), of_all(role))).collect();
     let mut wrong = Vec::new();
     for (method, template, roles) in MATRIX {
         for (role, client, of_all_trials) in &clients {
@@ -309,4 +330,38 @@ fn each_role_comes_through_its_own_doors_and_no_other(engine: Engine) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    a_participant_reads_of_nobody_else(&service, &own);
+}
+
+/// Another participant of the same trial is not there for them, and their own list of readings names nobody else.
+fn a_participant_reads_of_nobody_else(service: &Service, own: &Things) {
+    let investigator = service.client(Investigator);
+    let trial = format!("/v1/trials/{}", own.trial);
+    let screened = investigator.post(
+        &format!("{trial}/participants"),
+        "other",
+        &bodies::screening(&own.site, "101-777"),
+    );
+    let other = screened.expect(201).json()["participant"].as_str().unwrap().to_owned();
+    service.wait_until_folded(&own.trial);
+    let both = service.client(Monitor).json(&format!("{trial}/participants")).to_string();
+    assert!(both.contains(&other) && both.contains(&own.participant), "{both}");
+
+    let participant = service.participant(&own.trial, &own.participant);
+    let get = |path: &str| participant.send("GET", path, &[], SendBody::none()).unwrap();
+    for end in ["timeline", "access-log", "signatures"] {
+        let [of_self, of_other] =
+            [&own.participant, &other].map(|id| get(&format!("{trial}/participants/{id}/{end}")));
+        assert_eq!((of_self.status, of_other.status), (200, 404), "{end}");
+        assert!(!of_self.text().contains(&other), "{end} names somebody else");
+    }
+    let [of_self, of_other] =
+        [&own.participant, &other].map(|id| get(&format!("{trial}/data?participant={id}")));
+    assert_eq!((of_self.status, of_other.status), (200, 404));
+    let log = get(&format!("{trial}/participants/{}/access-log?limit=1000", own.participant));
+    let log: Value = serde_json::from_str(&log.text()).unwrap();
+    let accesses = log["accesses"].as_array().unwrap();
+    let by = |role: &str| accesses.iter().filter(|read| read["header"]["actorrole"] == role).count();
+    assert!(by("participant") > 0, "that a participant reads is recorded as well: {log}");
+    assert!(by("monitor") > 0, "{log}");
 }

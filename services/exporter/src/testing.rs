@@ -313,6 +313,7 @@ impl Holders for Roles {
             } else {
                 Some(vec![trial("DEMO-1")])
             },
+            participant: None,
         }))
     }
 }

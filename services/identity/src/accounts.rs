@@ -8,7 +8,7 @@ use trialseal_runtime::ids::Ids;
 use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, StoreError};
 use uuid::Builder;
 
-use crate::tokens::{InvalidGrant, name, reached, role};
+use crate::tokens::{InvalidGrant, name, participant, reached, role};
 
 /// Longest login name, in characters.
 const MAX_LOGIN: usize = 100;
@@ -21,7 +21,7 @@ pub(crate) const INVITATION_MICROS: i64 = 3 * 86_400_000_000;
 pub struct NewAccount {
     /// The name to log in by: letters, digits and `.`, `_`, `-`, `@`, in lower case.
     pub login: String,
-    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher, participant or admin.
     pub role: String,
     /// The organisation they act for.
     pub organisation: String,
@@ -29,6 +29,8 @@ pub struct NewAccount {
     pub actor: Option<String>,
     /// The trials it reaches; left out, all of them.
     pub trials: Option<Vec<String>>,
+    /// The participant who holds it, by id: for the role participant, which reaches one trial, and for no other.
+    pub participant: Option<String>,
 }
 
 /// An account that cannot be made.
@@ -91,6 +93,8 @@ impl NewAccount {
         ids.fill(&mut bytes);
         let id = Builder::from_random_bytes(bytes).into_uuid();
         let role = role(&self.role)?;
+        let trials = reached(self.trials)?;
+        let participant = participant(role, self.participant, trials.as_deref())?;
         Ok(AccountRow {
             id,
             login: Some(login(&self.login).ok_or(InvalidAccount::Login)?),
@@ -98,7 +102,8 @@ impl NewAccount {
             actor: self.actor.map_or_else(|| Ok(id.to_string()), |actor| name("actor", actor))?,
             role: role.as_str().to_owned(),
             organisation: name("organisation", self.organisation)?,
-            trials: reached(self.trials)?,
+            trials,
+            participant,
             password: None,
             disabled: false,
             known: Known::Not,

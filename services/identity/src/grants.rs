@@ -62,6 +62,7 @@ impl Grant {
             organisation: text(&row.organisation)?,
             source_system: row.source_system.as_deref().map(text).transpose()?,
             trials: row.trials.clone(),
+            participant: row.participant,
             means: AccessMeans::Token,
             expires: row.expires.map(|micros| text(&time(micros))).transpose()?,
         };
@@ -76,6 +77,7 @@ impl Grant {
             organisation: text(&row.organisation)?,
             source_system: None,
             trials: row.trials.clone(),
+            participant: row.participant,
             means,
             expires: None,
         };

@@ -95,6 +95,7 @@ impl Identity {
             organisation: row.organisation,
             source_system: row.source_system,
             trials: row.trials,
+            participant: row.participant,
         }))
     }
 
@@ -204,6 +205,7 @@ mod tests {
                     organisation: String::new(),
                     source_system: None,
                     trials: None,
+                    participant: None,
                     revoked: false,
                 })
                 .collect())

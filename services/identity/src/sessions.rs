@@ -75,5 +75,6 @@ pub(crate) fn principal_of(account: &AccountRow) -> Result<Principal, StoreError
         organisation: account.organisation.clone(),
         source_system: None,
         trials: account.trials.clone(),
+        participant: account.participant,
     })
 }

@@ -30,6 +30,7 @@ fn new(login: &str) -> NewAccount {
         organisation: "CRO".to_owned(),
         actor: Some(format!("person-{login}")),
         trials: None,
+        participant: None,
     }
 }
 
@@ -158,6 +159,7 @@ async fn the_record_hears_of_a_token_once_before_it_counts_and_of_its_end() {
         organisation: "Site".into(),
         source_system: None,
         trials: None,
+        participant: None,
         expires_in_days: Some(1),
     };
     let (token, row) = new.clone().make(ids, trialseal_runtime::clock::Clock::now(clock.as_ref())).unwrap();

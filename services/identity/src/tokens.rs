@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use trialseal_access::Token;
-use trialseal_record::{Role, TrialId};
+use trialseal_record::{ParticipantId, Role, TrialId};
 use trialseal_runtime::ids::Ids;
 use trialseal_store::{Known, TokenRow};
 
@@ -16,7 +16,7 @@ const MAX_NAME: usize = 200;
 pub struct NewToken {
     /// Opaque stable id of the person or system; it stands in the header of everything they record.
     pub actor: String,
-    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher, participant or admin.
     pub role: String,
     /// The organisation they act for.
     pub organisation: String,
@@ -25,6 +25,8 @@ pub struct NewToken {
     /// The trials it reaches; left out, all of them.
     #[schema(value_type = Option<Vec<String>>)]
     pub trials: Option<Vec<String>>,
+    /// The participant who holds it, by id: for the role participant, which reaches one trial, and for no other.
+    pub participant: Option<String>,
     /// Days after which it ends by itself; left out, it ends when it is revoked.
     pub expires_in_days: Option<u32>,
 }
@@ -37,8 +39,8 @@ pub enum InvalidGrant {
     Name(&'static str),
     /// An unknown role, or the service's own.
     #[error(
-        "role is one of sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher and \
-         admin"
+        "role is one of sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, \
+         researcher, participant and admin"
     )]
     Role,
     /// No id of a trial.
@@ -47,6 +49,11 @@ pub enum InvalidGrant {
     /// A list without any: it would be no access at all, or all.
     #[error("trials names at least one; left out, it is all of them")]
     NoTrial,
+    /// A participant without an id or with more than one trial, or somebody else with one.
+    #[error(
+        "participant is the id of a participant of the one trial in trials, for the role participant alone"
+    )]
+    Participant,
     /// A time beyond what is told apart from for ever.
     #[error("expiresInDays is a whole number from 1 to 3650")]
     Expires,
@@ -59,6 +66,8 @@ impl NewToken {
     /// Whatever could not stand in the header of an event: one recorded with it would be damaged from the start.
     pub fn make(self, ids: &dyn Ids, now: i64) -> Result<(Token, TokenRow), InvalidGrant> {
         let role = role(&self.role)?;
+        let trials = reached(self.trials)?;
+        let participant = participant(role, self.participant, trials.as_deref())?;
         let mut random = [0; 32];
         ids.fill(&mut random);
         let token = Token::generate(&random);
@@ -71,7 +80,8 @@ impl NewToken {
             role: role.as_str().to_owned(),
             organisation: name("organisation", self.organisation)?,
             source_system: self.source_system.map(|system| name("sourceSystem", system)).transpose()?,
-            trials: reached(self.trials)?,
+            trials,
+            participant,
             expires: self.expires_in_days.map(|days| end_in(days, now)).transpose()?,
             revoked: false,
             known: Known::Not,
@@ -102,6 +112,21 @@ pub(crate) fn reached(ids: Option<Vec<String>>) -> Result<Option<Vec<TrialId>>, 
     trials.collect::<Result<_, _>>().map(Some)
 }
 
+/// The participant who is to hold a role, of the one trial that it reaches; none where the role is another.
+pub(crate) fn participant(
+    role: Role,
+    id: Option<String>,
+    trials: Option<&[TrialId]>,
+) -> Result<Option<ParticipantId>, InvalidGrant> {
+    match (role, id, trials) {
+        (Role::Participant, Some(id), Some([_])) => {
+            id.parse().map(Some).map_err(|_| InvalidGrant::Participant)
+        }
+        (Role::Participant, ..) | (_, Some(_), _) => Err(InvalidGrant::Participant),
+        (_, None, _) => Ok(None),
+    }
+}
+
 fn end_in(days: u32, now: i64) -> Result<i64, InvalidGrant> {
     const DAY_MICROS: i64 = 86_400_000_000;
     if !(1..=3650).contains(&days) {
@@ -124,6 +149,7 @@ mod tests {
             source_system: system.map(str::to_owned),
             trials: Some(trials.iter().map(|&trial| trial.to_owned()).collect::<Vec<_>>())
                 .filter(|trials| !trials.is_empty()),
+            participant: None,
             expires_in_days: None,
         }
     }
@@ -150,6 +176,29 @@ mod tests {
     }
 
     #[test]
+    fn a_participant_has_one_trial_and_nobody_else_is_one() {
+        let id = "0190aaaa-0000-7000-8000-000000000001";
+        let new = |role: &str, participant: Option<&str>, trials: &[&str]| NewToken {
+            role: role.to_owned(),
+            participant: participant.map(str::to_owned),
+            ..new("p", "H", None, trials)
+        };
+        let row = make(new("participant", Some(id), &["ABC-1"])).unwrap().1;
+        assert_eq!(row.participant, Some(id.parse().unwrap()));
+        let odd: [(&str, Option<&str>, &[&str]); 5] = [
+            ("participant", None, &["ABC-1"]),
+            ("participant", Some("101-001"), &["ABC-1"]),
+            ("participant", Some(id), &[]),
+            ("participant", Some(id), &["ABC-1", "ABC-2"]),
+            ("monitor", Some(id), &["ABC-1"]),
+        ];
+        for (role, participant, trials) in odd {
+            let refused = make(new(role, participant, trials)).unwrap_err();
+            assert_eq!(refused, InvalidGrant::Participant, "{role} {participant:?} {trials:?}");
+        }
+    }
+
+    #[test]
     fn what_no_header_can_hold_is_refused_by_its_member() {
         let long = "a".repeat(MAX_NAME + 1);
         for odd in ["", " ", "a\0b", "two\nlines", "\u{85}", &long] {
@@ -167,7 +216,7 @@ mod tests {
             let new = NewToken { role: role.to_owned(), ..new("p", "CRO", None, &[]) };
             assert_eq!(make(new).unwrap_err(), InvalidGrant::Role);
         }
-        for known in Role::ALL.into_iter().filter(|role| *role != Role::System) {
+        for known in Role::ALL.into_iter().filter(|role| !matches!(role, Role::System | Role::Participant)) {
             let new = NewToken { role: known.to_string(), ..new("p", "CRO", None, &[]) };
             assert_eq!(make(new).unwrap().1.role, known.as_str());
             assert!(InvalidGrant::Role.to_string().contains(known.as_str()), "{known} is not named");

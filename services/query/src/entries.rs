@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use trialseal_access::{Permission, Principal};
-use trialseal_record::Event;
 use trialseal_record::ids::StreamKind;
+use trialseal_record::{Event, StreamId};
 use trialseal_runtime::problem::Problem;
 use trialseal_seal::event::{Header, schema_version};
 use trialseal_store::EventRow;
@@ -61,6 +61,14 @@ impl EventEntry {
     }
 }
 
+/// Whether a caller reads the data of an event: everybody's by the role, or those about themselves. What the trial's list of readings
+/// says of a participant is shown to them as well, by [their access log](crate::http) alone, which leaves out who else was read.
+pub(crate) fn opens(principal: &Principal, row: &EventRow) -> bool {
+    principal.may(Permission::ReadParticipantData)
+        || principal.may(Permission::ReadOwnRecord)
+            && (principal.may_see(row.stream) || row.stream == StreamId::access_to_trial(&row.trial))
+}
+
 impl Query {
     /// Opens an event's data for a caller whose role may see them, checked against their commitment.
     pub(crate) async fn visible(
@@ -70,7 +78,7 @@ impl Query {
         header: &Header,
     ) -> Result<Visible, Problem> {
         let is_blinded = row.stream.kind() == StreamKind::Blinded && !principal.may(Permission::ReadBlinded);
-        if is_blinded || !principal.may(Permission::ReadParticipantData) {
+        if is_blinded || !opens(principal, row) {
             return Ok(Visible::Withheld(Withheld::OutOfScope));
         }
         match body::open(&self.parts.vault, row, header).await.map_err(problems::body)? {

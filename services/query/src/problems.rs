@@ -1,6 +1,7 @@
 //! What goes wrong below, as callers see it.
 
 use trialseal_access::{Permission, Principal};
+use trialseal_record::Role;
 use trialseal_record::ids::TrialId;
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_store::StoreError;
@@ -73,6 +74,18 @@ pub(crate) fn require(principal: &Principal, permission: Permission) -> Result<(
         return Ok(());
     }
     Err(Problem::new(ProblemKind::Forbidden, format!("The role {} may not read this.", principal.role)))
+}
+
+/// Refuses who does not see the events of everybody.
+pub(crate) fn require_all_events(principal: &Principal) -> Result<(), Problem> {
+    require(principal, Permission::ReadRecord)?;
+    if principal.role != Role::Participant {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemKind::Forbidden,
+        "Participants see what is about themselves: ask for your own timeline, signatures and access log.",
+    ))
 }
 
 impl Query {

@@ -404,6 +404,7 @@ impl Holders for Roles {
             } else {
                 Some(vec![trial("DEMO-1")])
             },
+            participant: (role == Role::Participant).then(|| participant(1)),
         }))
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct NewToken {
     /// Opaque stable id of the person or system; it stands in the header of everything they record.
     #[arg(long)]
     actor: String,
-    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher or admin.
+    /// sponsor, investigator, site-staff, irb, monitor, inspector, auditor, unblinded, researcher, participant or admin.
     #[arg(long)]
     role: String,
     /// The organisation they belong to.
@@ -29,6 +29,9 @@ pub(crate) struct NewToken {
     /// A trial they may reach; repeat for several, leave out for all.
     #[arg(long = "trial")]
     trials: Vec<String>,
+    /// The participant who holds it, by id: for the role participant, with one --trial.
+    #[arg(long)]
+    participant: Option<String>,
     /// Days after which it ends by itself.
     #[arg(long)]
     expires_in_days: Option<u32>,
@@ -64,6 +67,7 @@ impl NewToken {
             organisation: self.organisation,
             source_system: self.source_system,
             trials: Some(self.trials).filter(|trials| !trials.is_empty()),
+            participant: self.participant,
             expires_in_days: self.expires_in_days,
         };
         granted.make(&SystemIds, SystemClock.now()).map_err(|error| anyhow!(with_options(&error)))
@@ -78,6 +82,7 @@ fn with_options(error: &InvalidGrant) -> String {
         ("organisation", "--organisation"),
         ("sourceSystem", "--source-system"),
         ("role", "--role"),
+        ("participant", "--participant"),
         ("expiresInDays", "--expires-in-days"),
     ];
     let option = options.iter().find_map(|(member, option)| Some((option, said.strip_prefix(member)?)));
@@ -105,6 +110,7 @@ pub(crate) async fn create_administrator(
         organisation: new.organisation,
         actor: new.actor,
         trials: None,
+        participant: None,
     };
     let invited = first_administrator(store, &SystemIds, SystemClock.now(), new).await;
     Ok(link(settings, &invited.map_err(of_account)?))
@@ -141,6 +147,7 @@ mod tests {
             organisation: organisation.to_owned(),
             source_system: system.map(str::to_owned),
             trials: trials.iter().map(|&trial| trial.to_owned()).collect(),
+            participant: None,
             expires_in_days: None,
         }
     }

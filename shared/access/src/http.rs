@@ -273,6 +273,7 @@ mod tests {
                 organisation: "CRO".into(),
                 source_system: None,
                 trials: None,
+                participant: None,
             }))
         }
 

@@ -31,11 +31,13 @@ pub enum Permission {
     ReadDelegations,
     /// What participants are given, which all others are blinded to.
     ReadBlinded,
+    /// What is recorded of the participant who holds the role, and who has read it.
+    ReadOwnRecord,
 }
 
 impl Permission {
     /// Every permission.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::ReadRecord,
         Self::ReadParticipantData,
         Self::ReadTrialList,
@@ -48,6 +50,7 @@ impl Permission {
         Self::ReadAccess,
         Self::ReadDelegations,
         Self::ReadBlinded,
+        Self::ReadOwnRecord,
     ];
 
     /// The permission as it stands in the record.
@@ -65,6 +68,7 @@ impl Permission {
             Self::ReadAccess => "read-access",
             Self::ReadDelegations => "read-delegations",
             Self::ReadBlinded => "read-blinded",
+            Self::ReadOwnRecord => "read-own-record",
         }
     }
 
@@ -85,11 +89,13 @@ impl Permission {
 /// - An auditor sees that a record is sound, which trials there are and who had access, and no participant's data.
 /// - Who is unblinded sees the data of participants and the arms, records the arms, and takes no file in or away.
 /// - A researcher sees that a record is sound, and of its values what participants agreed to share.
+/// - A participant reads what is recorded of themselves. Of the record they see what is about nobody, and no events of others.
 /// - An administrator runs the service, gives roles to others, and sees no participant's data.
 /// - The system itself acts inside the service and comes through no door.
 pub const MATRIX: &[(Permission, &[Role])] = {
     use Role::{
-        Admin, Auditor, Inspector, Investigator, Irb, Monitor, Researcher, SiteStaff, Sponsor, Unblinded,
+        Admin, Auditor, Inspector, Investigator, Irb, Monitor, Participant, Researcher, SiteStaff, Sponsor,
+        Unblinded,
     };
     &[
         (
@@ -104,6 +110,7 @@ pub const MATRIX: &[(Permission, &[Role])] = {
                 Auditor,
                 Unblinded,
                 Researcher,
+                Participant,
                 Admin,
             ],
         ),
@@ -124,6 +131,7 @@ pub const MATRIX: &[(Permission, &[Role])] = {
             &[Sponsor, Investigator, SiteStaff, Irb, Monitor, Inspector, Auditor, Unblinded, Admin],
         ),
         (Permission::ReadBlinded, &[Unblinded]),
+        (Permission::ReadOwnRecord, &[Participant]),
     ]
 };
 
@@ -144,7 +152,7 @@ mod tests {
     fn expected(role: Role) -> Vec<Permission> {
         use Permission::{
             Export, ExportAll, Import, ManageAccess, Metrics, ReadAccess, ReadBlinded, ReadDelegations,
-            ReadParticipantData, ReadRecord, ReadTrialList, Submit,
+            ReadOwnRecord, ReadParticipantData, ReadRecord, ReadTrialList, Submit,
         };
         match role {
             Role::Sponsor => {
@@ -174,6 +182,7 @@ mod tests {
             Role::Auditor => vec![ReadRecord, ReadTrialList, ReadAccess, ReadDelegations],
             Role::Unblinded => vec![ReadRecord, ReadParticipantData, Submit, ReadDelegations, ReadBlinded],
             Role::Researcher => vec![ReadRecord, Export],
+            Role::Participant => vec![ReadRecord, ReadOwnRecord],
             Role::Admin => {
                 vec![ReadRecord, ReadTrialList, Metrics, ManageAccess, ReadAccess, ReadDelegations]
             }
@@ -226,7 +235,7 @@ mod tests {
 
     #[test]
     fn whoever_looks_over_others_shoulders_records_nothing() {
-        for role in [Role::Monitor, Role::Inspector, Role::Auditor] {
+        for role in [Role::Monitor, Role::Inspector, Role::Auditor, Role::Participant] {
             for permission in [Permission::Submit, Permission::Import, Permission::ManageAccess] {
                 assert!(!permission.is_of(role), "{role} {permission:?}");
             }

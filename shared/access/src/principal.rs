@@ -1,4 +1,4 @@
-use trialseal_record::{Actor, Role, TrialId};
+use trialseal_record::{Actor, ParticipantId, Role, StreamId, TrialId};
 
 use crate::permission::Permission;
 
@@ -15,6 +15,8 @@ pub struct Principal {
     pub source_system: Option<String>,
     /// The trials it reaches; `None` for all of the ledger.
     pub trials: Option<Vec<TrialId>>,
+    /// The participant who asks, in that role; they are of the one trial that it reaches.
+    pub participant: Option<ParticipantId>,
 }
 
 impl Principal {
@@ -26,6 +28,20 @@ impl Principal {
     /// The one who acts, as the record names them.
     pub fn as_actor(&self) -> Actor {
         Actor { id: self.actor.clone(), role: self.role, organisation: self.organisation.clone() }
+    }
+
+    /// Whether data of this participant may be read: everybody's by the role, or their own.
+    pub fn may_read(&self, participant: ParticipantId) -> bool {
+        self.may(Permission::ReadParticipantData)
+            || self.may(Permission::ReadOwnRecord) && self.participant == Some(participant)
+    }
+
+    /// Whether the events of a stream may be seen. Participants see those about themselves: already the headers of others tell
+    /// who else takes part, and when something happened to them.
+    pub fn may_see(&self, stream: StreamId) -> bool {
+        let of_others = self.role != Role::Participant;
+        self.may(Permission::ReadRecord)
+            && (of_others || self.participant.is_some_and(|own| stream.is_of(own)))
     }
 
     /// Whether the role has a permission.
@@ -45,6 +61,7 @@ mod tests {
             organisation: "CRO".to_owned(),
             source_system: None,
             trials: trials.map(|ids| ids.iter().map(|id| id.parse().unwrap()).collect()),
+            participant: None,
         }
     }
 
@@ -56,6 +73,29 @@ mod tests {
         assert!(!principal(Some(&["DEMO-1"])).reaches(&two));
         assert!(!principal(Some(&["DEMO-1"])).reaches(&TrialId::ledger()));
         assert!(!principal(Some(&[])).reaches(&one));
+    }
+
+    #[test]
+    fn participants_see_what_is_about_themselves() {
+        let [own, other]: [ParticipantId; 2] =
+            ["0190aaaa-0000-7000-8000-000000000001", "0190aaaa-0000-7000-8000-000000000002"]
+                .map(|id| id.parse().unwrap());
+        let trial: TrialId = "DEMO-1".parse().unwrap();
+        let bound =
+            Principal { role: Role::Participant, participant: Some(own), ..principal(Some(&["DEMO-1"])) };
+        assert!(bound.may_read(own) && !bound.may_read(other));
+        for stream in
+            [StreamId::participant, StreamId::access_to, StreamId::erasure_of, StreamId::redactions_of]
+        {
+            assert!(bound.may_see(stream(own)) && !bound.may_see(stream(other)));
+        }
+        for stream in [StreamId::trial(&trial), StreamId::access_to_trial(&trial)] {
+            assert!(!bound.may_see(stream) && principal(None).may_see(stream));
+        }
+        // Whoever is bound to nobody reads of nobody.
+        let unbound = Principal { participant: None, ..bound };
+        assert!(!unbound.may_read(own) && !unbound.may_see(StreamId::participant(own)));
+        assert!(principal(None).may_read(own) && principal(None).may_see(StreamId::participant(own)));
     }
 
     #[test]

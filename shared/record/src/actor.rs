@@ -33,6 +33,8 @@ pub enum Role {
     Unblinded,
     /// Reads what participants agreed to share.
     Researcher,
+    /// Takes part in the trial: reads what is recorded of themselves, and of nobody else.
+    Participant,
     /// Runs the service; has no say in any trial.
     Admin,
     /// The service itself.
@@ -46,7 +48,7 @@ pub struct UnknownRole;
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Sponsor,
         Self::Investigator,
         Self::SiteStaff,
@@ -56,6 +58,7 @@ impl Role {
         Self::Auditor,
         Self::Unblinded,
         Self::Researcher,
+        Self::Participant,
         Self::Admin,
         Self::System,
     ];
@@ -72,6 +75,7 @@ impl Role {
             Self::Auditor => "auditor",
             Self::Unblinded => "unblinded",
             Self::Researcher => "researcher",
+            Self::Participant => "participant",
             Self::Admin => "admin",
             Self::System => "system",
         }

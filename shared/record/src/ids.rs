@@ -286,6 +286,12 @@ impl StreamId {
         self.uuid
     }
 
+    /// Whether all of it is about this participant and nobody else: their record, who read it, what was erased or redacted of it.
+    pub fn is_of(self, participant: ParticipantId) -> bool {
+        use StreamKind::{Access, Erasure, Participant, Redaction};
+        matches!(self.kind, Participant | Access | Erasure | Redaction) && self.uuid == participant.0
+    }
+
     /// The participant whose own stream this is, if it is one's.
     pub fn as_participant(self) -> Option<ParticipantId> {
         (self.kind == StreamKind::Participant).then_some(ParticipantId(self.uuid))

@@ -15,8 +15,8 @@ impl Accounts for PostgresStore {
         let (issuer, subject) = account.subject.clone().unzip();
         let add = query(
             "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled,
-                 known, issued)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING",
+                 known, issued, participant)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING",
         )
         .bind(self.ledger)
         .bind(account.id)
@@ -30,7 +30,8 @@ impl Accounts for PostgresStore {
         .bind(account.password.as_deref())
         .bind(account.disabled)
         .bind(account.known.number())
-        .bind(account.issued);
+        .bind(account.issued)
+        .bind(account.participant.map(|participant| participant.0));
         Ok(self.pool.execute(add).await? > 0)
     }
 
@@ -61,7 +62,7 @@ impl Accounts for PostgresStore {
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
         let row = query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = $1 AND id = $2",
         )
         .bind(self.ledger)
@@ -72,7 +73,7 @@ impl Accounts for PostgresStore {
     async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
         let row = query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = $1 AND login = $2",
         )
         .bind(self.ledger)
@@ -83,7 +84,7 @@ impl Accounts for PostgresStore {
     async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
         let row = query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = $1 AND issuer = $2 AND subject = $3",
         )
         .bind(self.ledger)
@@ -95,7 +96,7 @@ impl Accounts for PostgresStore {
     async fn accounts(&self) -> Result<Vec<AccountRow>> {
         let rows = query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = $1 ORDER BY id",
         )
         .bind(self.ledger);

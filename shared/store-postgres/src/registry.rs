@@ -55,8 +55,9 @@ impl Jobs for PostgresStore {
 impl Tokens for PostgresStore {
     async fn add_token(&self, token: &TokenRow) -> Result<()> {
         let add = query(
-            "INSERT INTO token (ledger, hash, id, actor, role, organisation, source_system, trials, expires, revoked, known)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+            "INSERT INTO token (ledger, hash, id, actor, role, organisation, source_system, trials, expires, revoked, known,
+                 participant)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(self.ledger)
         .bind(token.hash.as_slice())
@@ -68,14 +69,16 @@ impl Tokens for PostgresStore {
         .bind(columns::trials_column(token.trials.as_deref()))
         .bind(token.expires)
         .bind(token.revoked)
-        .bind(token.known.number());
+        .bind(token.known.number())
+        .bind(token.participant.map(|participant| participant.0));
         self.pool.execute(add).await.map(|_| ())
     }
 
     async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
         let rows = query_as(
             "SELECT x.* FROM UNNEST($2::BYTEA[]) AS a (hash) CROSS JOIN LATERAL (
-                 SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known FROM token
+                 SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known, participant
+                 FROM token
                  WHERE ledger = $1 AND hash = a.hash LIMIT 1) AS x",
         )
         .bind(self.ledger)
@@ -92,7 +95,7 @@ impl Tokens for PostgresStore {
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
         let rows = query_as(
-            "SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known
+            "SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known, participant
              FROM token WHERE ledger = $1 ORDER BY actor, hash",
         )
         .bind(self.ledger);

@@ -17,6 +17,7 @@ pub(crate) const RECORD: Migrations = &[
     ("timestamps", include_str!("../../../migrations/postgres/0004_timestamps.sql")),
     ("claims", include_str!("../../../migrations/postgres/0005_claims.sql")),
     ("reseals", include_str!("../../../migrations/postgres/0006_reseals.sql")),
+    ("participants", include_str!("../../../migrations/postgres/0007_participants.sql")),
 ];
 
 /// The tables of the key store.

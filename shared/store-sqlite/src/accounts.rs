@@ -15,8 +15,8 @@ impl Accounts for SqliteStore {
         let (issuer, subject) = account.subject.clone().unzip();
         let added = sqlx::query(
             "INSERT INTO account (ledger, id, login, issuer, subject, actor, role, organisation, trials, password, disabled,
-                 known, issued)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) ON CONFLICT DO NOTHING",
+                 known, issued, participant)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) ON CONFLICT DO NOTHING",
         )
         .bind(self.ledger)
         .bind(account.id)
@@ -31,6 +31,7 @@ impl Accounts for SqliteStore {
         .bind(account.disabled)
         .bind(account.known.number())
         .bind(account.issued)
+        .bind(account.participant.map(|participant| participant.0))
         .execute(&self.writer)
         .await;
         Ok(added.map_err(failed)?.rows_affected() > 0)
@@ -59,7 +60,7 @@ impl Accounts for SqliteStore {
     async fn account(&self, id: Uuid) -> Result<Option<AccountRow>> {
         let row = sqlx::query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = ?1 AND id = ?2",
         )
         .bind(self.ledger)
@@ -72,7 +73,7 @@ impl Accounts for SqliteStore {
     async fn account_of_login(&self, login: &str) -> Result<Option<AccountRow>> {
         let row = sqlx::query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = ?1 AND login = ?2",
         )
         .bind(self.ledger)
@@ -85,7 +86,7 @@ impl Accounts for SqliteStore {
     async fn account_of_subject(&self, issuer: &str, subject: &str) -> Result<Option<AccountRow>> {
         let row = sqlx::query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = ?1 AND issuer = ?2 AND subject = ?3",
         )
         .bind(self.ledger)
@@ -99,7 +100,7 @@ impl Accounts for SqliteStore {
     async fn accounts(&self) -> Result<Vec<AccountRow>> {
         let rows = sqlx::query_as(
             "SELECT id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known,
-                    issued, withdrawn, epoch
+                    issued, withdrawn, epoch, participant
              FROM account WHERE ledger = ?1 ORDER BY id",
         )
         .bind(self.ledger)

@@ -156,6 +156,7 @@ fn migrator() -> Migrator {
         ("timestamps", include_str!("../../../migrations/sqlite/0004_timestamps.sql")),
         ("claims", include_str!("../../../migrations/sqlite/0005_claims.sql")),
         ("reseals", include_str!("../../../migrations/sqlite/0006_reseals.sql")),
+        ("participants", include_str!("../../../migrations/sqlite/0007_participants.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -62,8 +62,9 @@ impl Jobs for SqliteStore {
 impl Tokens for SqliteStore {
     async fn add_token(&self, token: &TokenRow) -> Result<()> {
         sqlx::query(
-            "INSERT INTO token (ledger, hash, id, actor, role, organisation, source_system, trials, expires, revoked, known)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+            "INSERT INTO token (ledger, hash, id, actor, role, organisation, source_system, trials, expires, revoked, known,
+                 participant)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
         )
         .bind(self.ledger)
         .bind(token.hash.as_slice())
@@ -76,6 +77,7 @@ impl Tokens for SqliteStore {
         .bind(token.expires)
         .bind(token.revoked)
         .bind(token.known.number())
+        .bind(token.participant.map(|participant| participant.0))
         .execute(&self.writer)
         .await
         .map_err(failed)?;
@@ -85,7 +87,8 @@ impl Tokens for SqliteStore {
     async fn tokens_with(&self, hashes: &[[u8; 32]]) -> Result<Vec<TokenRow>> {
         let hashes: Vec<_> = hashes.iter().map(hex).collect();
         let rows = sqlx::query_as(
-            "SELECT t.hash, t.id, t.actor, t.role, t.organisation, t.source_system, t.trials, t.expires, t.revoked, t.known
+            "SELECT t.hash, t.id, t.actor, t.role, t.organisation, t.source_system, t.trials, t.expires, t.revoked, t.known,
+                    t.participant
              FROM json_each(?2) AS asked
              CROSS JOIN token AS t ON t.ledger = ?1 AND t.hash = unhex(asked.value)",
         )
@@ -107,7 +110,7 @@ impl Tokens for SqliteStore {
 
     async fn tokens(&self) -> Result<Vec<TokenRow>> {
         let rows = sqlx::query_as(
-            "SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known
+            "SELECT hash, id, actor, role, organisation, source_system, trials, expires, revoked, known, participant
              FROM token WHERE ledger = ?1 ORDER BY actor, hash",
         )
         .bind(self.ledger)

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use trialseal_record::ids::{Scope, StreamId, TrialId};
+use trialseal_record::ids::{ParticipantId, Scope, StreamId, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
 use trialseal_vault::{StoredKey, WrappedKey};
@@ -42,11 +42,22 @@ pub type ModelColumns = (String, i64, i64, bool);
 pub type DocColumns = (String, String, Uuid, Vec<u8>);
 /// `id, kind, trial, actor, ended, detail` of a job.
 pub type JobColumns = (Uuid, String, String, String, bool, Vec<u8>);
-/// `hash, id, actor, role, organisation, source_system, trials, expires, revoked, known` of a token.
-pub type TokenColumns =
-    (Vec<u8>, Uuid, String, String, String, Option<String>, Option<String>, Option<i64>, bool, i16);
+/// `hash, id, actor, role, organisation, source_system, trials, expires, revoked, known, participant` of a token.
+pub type TokenColumns = (
+    Vec<u8>,
+    Uuid,
+    String,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<i64>,
+    bool,
+    i16,
+    Option<Uuid>,
+);
 /// `id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known, issued, withdrawn,
-/// epoch` of an account.
+/// epoch, participant` of an account.
 pub type AccountColumns = (
     Uuid,
     Option<String>,
@@ -62,6 +73,7 @@ pub type AccountColumns = (
     i64,
     bool,
     i64,
+    Option<Uuid>,
 );
 /// `hash, account, expires` of an invitation.
 pub type InvitationColumns = (Vec<u8>, Uuid, i64);
@@ -300,9 +312,23 @@ pub fn job((id, kind, of, actor, ended, detail): JobColumns) -> Result<JobRow> {
 /// # Errors
 /// [`StoreError::Damaged`] where a column cannot be.
 pub fn token(columns: TokenColumns) -> Result<TokenRow> {
-    let (hash, id, actor, role, organisation, source_system, trials, expires, revoked, known) = columns;
+    let (hash, id, actor, role, organisation, source_system, trials, expires, revoked, known, participant) =
+        columns;
     let (hash, trials, known) = (bytes(&hash)?, listed(trials)?, known_of(known)?);
-    Ok(TokenRow { hash, id, actor, role, organisation, source_system, trials, expires, revoked, known })
+    let participant = participant.map(ParticipantId);
+    Ok(TokenRow {
+        hash,
+        id,
+        actor,
+        role,
+        organisation,
+        source_system,
+        trials,
+        participant,
+        expires,
+        revoked,
+        known,
+    })
 }
 
 /// An account.
@@ -312,7 +338,7 @@ pub fn token(columns: TokenColumns) -> Result<TokenRow> {
 pub fn account(columns: AccountColumns) -> Result<AccountRow> {
     let (id, login, issuer, subject, actor, role, organisation, trials, password, disabled, known, ..) =
         columns;
-    let (.., issued, withdrawn, epoch) = columns;
+    let (.., issued, withdrawn, epoch, participant) = columns;
     let (subject, trials, known) = (issuer.zip(subject), listed(trials)?, known_of(known)?);
     Ok(AccountRow {
         id,
@@ -322,6 +348,7 @@ pub fn account(columns: AccountColumns) -> Result<AccountRow> {
         role,
         organisation,
         trials,
+        participant: participant.map(ParticipantId),
         password,
         disabled,
         known,

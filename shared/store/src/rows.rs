@@ -1,6 +1,6 @@
 //! The rows that pass through the ports. An engine maps them to columns and back and adds nothing.
 
-use trialseal_record::ids::{StreamId, TrialId};
+use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
 use trialseal_seal::event::{Header, eventleaf, eventleaves};
 use trialseal_seal::hash::Hash;
 use trialseal_seal::time::Timestamp;
@@ -335,6 +335,8 @@ pub struct TokenRow {
     pub source_system: Option<String>,
     /// The trials it reaches; `None` for all of the ledger.
     pub trials: Option<Vec<TrialId>>,
+    /// The participant who holds it, for that role.
+    pub participant: Option<ParticipantId>,
     /// When it ends by itself, in microseconds.
     pub expires: Option<i64>,
     /// Whether it has been revoked.
@@ -393,6 +395,8 @@ pub struct AccountRow {
     pub organisation: String,
     /// The trials it reaches; `None` for all of the ledger.
     pub trials: Option<Vec<TrialId>>,
+    /// The participant who holds it, for that role.
+    pub participant: Option<ParticipantId>,
     /// The hash of the password, in the PHC string format.
     pub password: Option<String>,
     /// Whether it has been disabled.

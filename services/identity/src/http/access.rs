@@ -35,6 +35,8 @@ struct Given {
     #[serde(default)]
     trials: String,
     #[serde(default)]
+    participant: String,
+    #[serde(default)]
     days: String,
 }
 
@@ -71,6 +73,7 @@ pub(super) async fn new_account(
         organisation: given.organisation,
         actor: filled(given.actor),
         trials: listed(&given.trials),
+        participant: filled(given.participant),
     };
     let invited = identity.give_account(&principal, &by(&principal, &request), new).await?;
     let said =
@@ -95,6 +98,7 @@ pub(super) async fn new_token(
         organisation: given.organisation,
         source_system: filled(given.source_system),
         trials: listed(&given.trials),
+        participant: filled(given.participant),
         expires_in_days: days.transpose()?,
     };
     let (token, _) = identity.give_token(&principal, &by(&principal, &request), new).await?;
@@ -254,5 +258,6 @@ fn new_form(form: &str, to: &str, title: &str, account: bool) -> String {
          <button>Make</button></form></details>",
         field("organisation", "Organisation", true),
         field("trials", "Trials (all where it is left out)", false)
+            + &field("participant", "Participant (for that role alone)", false)
     )
 }

@@ -11,7 +11,7 @@ use trialseal_record::event::{Event, RoleGranted};
 use trialseal_record::ids::StreamKind;
 use trialseal_record::text::Text;
 use trialseal_record::values::AccessMeans;
-use trialseal_record::{Role, StreamId, TrialId};
+use trialseal_record::{ParticipantId, Role, StreamId, TrialId};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_seal::event::Header;
 use trialseal_seal::time::Timestamp;
@@ -75,6 +75,9 @@ struct AccessGranted {
     /// The trials that it reaches; left out, all of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     trials: Option<Vec<TrialId>>,
+    /// The participant who holds it, for that role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    participant: Option<ParticipantId>,
     /// How its holder shows who they are.
     means: AccessMeans,
     /// When it ends by itself.
@@ -84,9 +87,22 @@ struct AccessGranted {
 
 impl AccessGranted {
     fn of(row: &EventRow, since: Timestamp, granted: RoleGranted) -> Self {
-        let RoleGranted { actor, role, organisation, source_system, trials, means, expires } = granted;
+        let RoleGranted { actor, role, organisation, source_system, trials, participant, means, expires } =
+            granted;
         let (id, trialseq, since) = (row.stream.uuid(), row.trialseq, since.to_string());
-        Self { id, since, trialseq, actor, role, organisation, source_system, trials, means, expires }
+        Self {
+            id,
+            since,
+            trialseq,
+            actor,
+            role,
+            organisation,
+            source_system,
+            trials,
+            participant,
+            means,
+            expires,
+        }
     }
 }
 

@@ -95,6 +95,7 @@ impl Identity {
             role: mapped.role.as_str().to_owned(),
             organisation: mapped.organisation.clone(),
             trials: mapped.trials.clone(),
+            participant: None,
             password: None,
             disabled: false,
             known: Known::Not,

@@ -224,6 +224,7 @@ impl Sender {
             organisation: self.organisation.clone(),
             source_system: self.source_system.clone(),
             trials: Some(vec![trial.clone()]),
+            participant: None,
         }
     }
 }

@@ -86,6 +86,7 @@ pub(crate) fn principal(role: Role) -> Principal {
         organisation: "ORG".into(),
         source_system: Some("EDC 4.2".into()),
         trials: None,
+        participant: None,
     }
 }
 

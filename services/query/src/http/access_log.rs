@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::limit;
 use crate::Query;
 use crate::entries::EventEntry;
-use crate::problems::{require, store};
+use crate::problems::store;
 
 /// Which part of the list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -93,12 +93,16 @@ pub(crate) async fn list(
 ) -> Result<Json<AccessList>, Problem> {
     let (trial, id) = path.into_inner();
     let (trial, _) = query.trial(&principal, &trial).await?;
-    require(&principal, Permission::ReadParticipantData)?;
-    let participant = query.participant(&trial, &id).await?;
+    let participant = query.participant(&principal, &trial, &id).await?;
     let standing = page.after.unwrap_or_default();
     let (rows, next) = query.accesses(&trial, participant, standing, limit(page.limit)).await?;
     let mut accesses = query.entries(&principal, rows).await?;
     accesses.retain(|entry| entry.concerns(participant));
+    if !principal.may(Permission::ReadParticipantData) {
+        for entry in &mut accesses {
+            entry.name_alone(participant);
+        }
+    }
     Ok(Json(AccessList { accesses, next }))
 }
 
@@ -135,6 +139,15 @@ impl Query {
 }
 
 impl EventEntry {
+    /// Leaves of those whose data were read together this participant alone: whose else, is not theirs to know.
+    fn name_alone(&mut self, participant: ParticipantId) {
+        let read = self.data.as_mut().and_then(|data| data.get_mut("participants")?.as_array_mut());
+        if let Some(read) = read {
+            let own = participant.to_string();
+            read.retain(|id| id.as_str() == Some(&own));
+        }
+    }
+
     /// Whether this reading gave away data of a participant. One that does not say whose might have.
     fn concerns(&self, participant: ParticipantId) -> bool {
         match self.event() {

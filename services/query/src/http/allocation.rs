@@ -80,7 +80,7 @@ pub(crate) async fn get(
     let (trial, id) = path.into_inner();
     let (trial, _) = query.trial(&reader.principal, &trial).await?;
     require(&reader.principal, Permission::ReadParticipantData)?;
-    let participant = query.participant(&trial, &id).await?;
+    let participant = query.participant(&reader.principal, &trial, &id).await?;
     query.require_unblinded(&reader.principal, &trial, participant).await?;
     let answer = query.allocation(&trial, participant).await?;
     if answer.allocation.is_some() {

@@ -89,8 +89,7 @@ impl Query {
     ) -> Result<(TrialId, ParticipantId), Problem> {
         let out_of_reach = match self.trial(&reader.principal, trial).await {
             Ok((trial, _)) => {
-                require(&reader.principal, Permission::ReadParticipantData)?;
-                let participant = self.participant(&trial, participant).await?;
+                let participant = self.participant(&reader.principal, &trial, participant).await?;
                 return Ok((trial, participant));
             }
             Err(problem) => problem,

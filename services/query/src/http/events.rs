@@ -3,7 +3,6 @@
 use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
-use trialseal_access::Permission;
 use trialseal_access::http::Reader;
 use trialseal_record::values::{Places, Reading};
 use trialseal_runtime::problem::Problem;
@@ -13,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::limit;
 use crate::Query;
 use crate::entries::EventEntry;
-use crate::problems::{require, store};
+use crate::problems::{require_all_events, store};
 use crate::reading::Subjects;
 
 /// Which events to list.
@@ -64,7 +63,7 @@ pub(crate) async fn list(
     page: Parameters<Page>,
 ) -> Result<Json<TrialEvents>, Problem> {
     let (trial, size) = query.trial(&reader.principal, &trial).await?;
-    require(&reader.principal, Permission::ReadRecord)?;
+    require_all_events(&reader.principal)?;
     let from = page.after.map_or(0, |after| after.saturating_add(1));
     let rows = if from < size {
         query.parts.events.of_trial(&trial, from, limit(page.limit)).await.map_err(store)?

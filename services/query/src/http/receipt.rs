@@ -16,8 +16,8 @@ use trialseal_store::EventRow;
 use utoipa::IntoParams;
 
 use crate::Query;
-use crate::entries::Visible;
-use crate::problems::{not_found, require, store};
+use crate::entries::{Visible, opens};
+use crate::problems::{not_found, require, require_all_events, store};
 use crate::reading::Subjects;
 
 /// What to show in the receipt.
@@ -68,6 +68,9 @@ pub(crate) async fn get(
     }
     let row =
         query.parts.events.of_trial(&trial, trialseq, 1).await.map_err(store)?.pop().ok_or_else(none)?;
+    if !reader.principal.may_see(row.stream) {
+        require_all_events(&reader.principal)?;
+    }
     let header = row.checked_header().map_err(store)?;
     let fields = query.fields(&reader.principal, &row, &header, shown.fields.as_deref()).await?;
     let mut subjects = Subjects::default();
@@ -94,7 +97,9 @@ impl Query {
         let asked: Option<HashSet<&str>> = match asked {
             Some("") => return Ok(None),
             Some(pointers) => {
-                require(principal, Permission::ReadParticipantData)?;
+                if !opens(principal, row) {
+                    require(principal, Permission::ReadParticipantData)?;
+                }
                 Some(pointers.split(',').collect())
             }
             None => None,

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use actix_web::get;
 use actix_web::web::{Data, Json, Path};
 use serde::Serialize;
-use trialseal_access::Permission;
 use trialseal_access::http::Reader;
 use trialseal_record::ids::{StreamId, TrialId};
 use trialseal_record::values::{Meaning, Reading};
@@ -20,7 +19,7 @@ use trialseal_store::body::{self, Body};
 use utoipa::ToSchema;
 
 use crate::Query;
-use crate::problems::{self, require, store};
+use crate::problems::{self, store};
 
 /// Events of a record that are read at once.
 const PAGE: u32 = 500;
@@ -132,8 +131,7 @@ impl Query {
         id: &str,
     ) -> Result<SignatureList, Problem> {
         let (trial, _) = self.trial(&reader.principal, trial).await?;
-        require(&reader.principal, Permission::ReadParticipantData)?;
-        let participant = self.participant(&trial, id).await?;
+        let participant = self.participant(&reader.principal, &trial, id).await?;
         let stream = StreamId::participant(participant);
         let signatures = self.signatures(&trial, stream, &reader.principal.actor).await?;
         if !signatures.signatures.is_empty() {

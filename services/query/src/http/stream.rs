@@ -19,7 +19,7 @@ use trialseal_store::access_log::Whose;
 use utoipa::IntoParams;
 
 use crate::Query;
-use crate::problems::{require, store};
+use crate::problems::{require_all_events, store};
 use crate::streams::Place;
 
 /// Events read ahead of the reader; while they are not taken, nothing more is read.
@@ -72,7 +72,7 @@ pub(crate) async fn get(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (trial, size) = query.trial(&reader.principal, &trial).await?;
-    require(&reader.principal, Permission::ReadRecord)?;
+    require_all_events(&reader.principal)?;
     let next = first(last_event(&request)?.or(start.after), size)?;
     let place = query.streams.take(&reader.principal.actor)?;
     if reader.principal.may(Permission::ReadParticipantData) {

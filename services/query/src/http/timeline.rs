@@ -4,6 +4,7 @@ use actix_web::get;
 use actix_web::web::{Data, Json, Path, Query as Parameters};
 use serde::{Deserialize, Serialize};
 use trialseal_access::http::Reader;
+use trialseal_access::{Permission, Principal};
 use trialseal_record::ids::{ParticipantId, StreamId, TrialId};
 use trialseal_record::values::Reading;
 use trialseal_record::view::TimelineEntry;
@@ -14,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::limit;
 use crate::Query;
-use crate::problems::{not_found, store};
+use crate::problems::{not_found, require, store};
 
 /// Which part of the history to list.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -92,10 +93,22 @@ pub(crate) async fn list(
 }
 
 impl Query {
-    /// The participant of an address, if the trial has them.
-    pub(crate) async fn participant(&self, trial: &TrialId, id: &str) -> Result<ParticipantId, Problem> {
+    /// The participant of an address, if the trial has them and the caller may read their data. To a participant, others are as if
+    /// they were not there.
+    pub(crate) async fn participant(
+        &self,
+        principal: &Principal,
+        trial: &TrialId,
+        id: &str,
+    ) -> Result<ParticipantId, Problem> {
+        if !principal.may(Permission::ReadOwnRecord) {
+            require(principal, Permission::ReadParticipantData)?;
+        }
         let none = || not_found("The trial has no such participant.");
         let participant: ParticipantId = id.parse().map_err(|_| none())?;
+        if !principal.may_read(participant) {
+            return Err(none());
+        }
         let stream = StreamId::participant(participant);
         let first = self.parts.events.of_stream(trial, &stream, 0, 1).await.map_err(store)?;
         if first.is_empty() { Err(none()) } else { Ok(participant) }

@@ -88,6 +88,58 @@ async fn every_way_of_reading_is_recorded() {
 }
 
 #[actix_web::test]
+async fn participants_read_what_is_about_themselves_and_that_is_recorded() {
+    let ledger = ledger().await;
+    ledger.seal().await;
+    let (own, other) = (participant(1), participant(2));
+    let get = async |path: &str| ledger.get(Role::Participant, &format!("/v1/trials/DEMO-1/{path}")).await;
+
+    // What is recorded of them (event 1) with its data; of somebody else (event 2), and of the trial, not even the header.
+    let receipt = get("events/1/receipt").await;
+    assert_eq!(receipt.status, 200, "{}", receipt.text());
+    assert_eq!(get("events/1/receipt?fields=/subjectNumber").await.status, 200);
+    let read = recorded(&ledger, StreamId::access_to(own)).await;
+    let readers: Vec<_> = read.iter().map(|(header, _)| &header["actorrole"]).collect();
+    assert_eq!(readers, [&json!("participant"), &json!("participant")]);
+    for path in [
+        "events",
+        "stream",
+        "events/0/receipt",
+        "events/2/receipt",
+        "events/2/receipt?fields=",
+        "data",
+        "participants",
+    ] {
+        assert_eq!(get(path).await.status, 403, "{path}");
+    }
+
+    // Others are as if they were not there.
+    for end in ["timeline", "access-log", "signatures"] {
+        assert_eq!(get(&format!("participants/{own}/{end}")).await.status, 200, "{end}");
+        let [there, nowhere] = [other, participant(9)].map(|id| format!("participants/{id}/{end}"));
+        let (there, nowhere) = (get(&there).await, get(&nowhere).await);
+        assert_eq!((there.status, there.text()), (404, nowhere.text()), "{end}");
+    }
+    let [data, of_other] = [own, other].map(|id| format!("data?participant={id}"));
+    assert_eq!((get(&data).await.status, get(&of_other).await.status), (200, 404));
+
+    // Who was read together with them is not theirs to know. `recorded` has read both.
+    let first = get(&format!("participants/{own}/access-log")).await.json();
+    let next = first["next"].as_str().unwrap();
+    let log = get(&format!("participants/{own}/access-log?after={next}")).await;
+    assert!(!log.text().contains(&other.to_string()), "{}", log.text());
+    let named = log.json()["accesses"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .any(|read| read["data"]["participants"] == json!([own]));
+    assert!(named, "{}", log.text());
+    let page = format!("/v1/trials/DEMO-1/participants/{own}/access-log?after={next}");
+    let of_all = ledger.get(Role::Monitor, &page).await;
+    assert!(of_all.text().contains(&other.to_string()));
+}
+
+#[actix_web::test]
 async fn what_is_no_participant_data_is_not_recorded() {
     let ledger = ledger().await;
     ledger.seal().await;

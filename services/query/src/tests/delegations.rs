@@ -86,7 +86,8 @@ async fn a_list_of_delegations_is_no_reading_and_not_for_researchers() {
     let before = size().await;
     for role in Role::ALL {
         let status = ledger.get(role, URI).await.status;
-        let expected = if matches!(role, Role::Researcher | Role::System) { 403 } else { 200 };
+        let expected =
+            if matches!(role, Role::Researcher | Role::Participant | Role::System) { 403 } else { 200 };
         assert_eq!(status, expected, "{role}");
     }
     assert_eq!(size().await, before);

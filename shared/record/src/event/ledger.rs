@@ -1,7 +1,7 @@
 //! Events of the ledger's own administration, in the trial `_ledger`.
 
 use crate::actor::Role;
-use crate::ids::TrialId;
+use crate::ids::{ParticipantId, TrialId};
 use crate::text::{Name, Text};
 use crate::values::{AccessMeans, CommandPolicy, KeyPurpose, PermissionPolicy, value};
 
@@ -46,6 +46,9 @@ value! {
         /// The trials it reaches; none named reaches all of the ledger.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub trials: Option<Vec<TrialId>>,
+        /// The participant who holds it, for that role.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub participant: Option<ParticipantId>,
         /// How its holder shows who they are.
         pub means: AccessMeans,
         /// When it ends by itself, in UTC.

@@ -17,6 +17,7 @@ fn account(number: u128, login: Option<&str>, subject: Option<(&str, &str)>) -> 
         role: "monitor".into(),
         organisation: "Zürich".into(),
         trials: Some(vec![trial("T"), trial("U.1")]),
+        participant: None,
         password: None,
         disabled: false,
         known: Known::Not,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use trialseal_record::ParticipantId;
 use uuid::Uuid;
 
 use super::fixture::{bytes, trial};
@@ -43,6 +44,7 @@ pub async fn tokens_are_kept_until_revoked(store: Arc<dyn Store>) {
         organisation: "An organisation, Zürich".into(),
         source_system: trials.as_ref().map(|_| "EDC 7".into()),
         trials: trials.map(|ids| ids.into_iter().map(trial).collect()),
+        participant: None,
         expires: None,
         revoked: false,
         known: Known::Not,
@@ -50,6 +52,7 @@ pub async fn tokens_are_kept_until_revoked(store: Arc<dyn Store>) {
     let mut tokens =
         [token(3, "Z", None), token(1, "a", Some(vec!["T", "U.1", "_ledger"])), token(2, "b", Some(vec![]))];
     tokens[1].expires = Some(1_800_000_000_000_000);
+    (tokens[0].role, tokens[0].participant) = ("participant".into(), Some(ParticipantId(Uuid::from_u128(9))));
     for row in tokens.iter().rev() {
         store.add_token(row).await.unwrap();
     }
