@@ -28,7 +28,7 @@ GRANT SELECT, INSERT, UPDATE ON job TO trialseal_service;
 
 -- Who gets in. Each grant and its end is in the record as well.
 GRANT SELECT, INSERT, UPDATE ON token, account TO trialseal_service;
-GRANT SELECT, INSERT, UPDATE, DELETE ON invitation, session TO trialseal_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON invitation, session, passkey TO trialseal_service;
 
 -- Which version the tables are of.
 GRANT SELECT ON _sqlx_migrations TO trialseal_service;

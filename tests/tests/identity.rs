@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 use serde_json::{Value, json};
-use trialseal_tests::{Answer, Browser, Client, Engine, Page, Role, Service, Trial, on_both_engines};
+use trialseal_tests::{Answer, Browser, Client, Engine, Page, Role, Service, Trial, driver, on_both_engines};
 use ureq::SendBody;
 
 on_both_engines!(
@@ -17,6 +17,7 @@ on_both_engines!(
     whoever_takes_over_an_account_stands_in_the_record,
     forms_from_elsewhere_are_refused,
     whoever_guesses_has_to_wait_and_is_recorded,
+    people_log_in_with_passkeys_in_a_browser,
 );
 
 const PASSWORD: &str = "canary-password-plum-orbit";
@@ -482,4 +483,67 @@ fn whoever_guesses_has_to_wait_and_is_recorded(engine: Engine) {
     let event = events.last().unwrap();
     assert_eq!(event["data"]["accounts"][0]["actor"], "person-victim", "{event}");
     assert!(!event.to_string().contains("nobody"), "{event}");
+}
+
+/// The browser makes the passkeys and answers by itself: another implementation than ours.
+fn people_log_in_with_passkeys_in_a_browser(engine: Engine) {
+    let service = Service::start(engine);
+    let admin = service.client(Role::Admin);
+    let known = account(&service, "known", "monitor");
+    let new =
+        json!({"login": "invited", "role": "monitor", "organisation": "Test", "actor": "person-invited"});
+    let made = post(&admin, "/v1/accounts", &new).expect(201).json();
+    let invitation = format!("/invitation/{}", made["link"].as_str().unwrap().rsplit('/').next().unwrap());
+
+    let pictures = tempfile::tempdir().unwrap();
+    // Passkeys belong to a name.
+    let address = service.address().replace("127.0.0.1", "localhost");
+    let mut script = driver("passkeys.mjs");
+    script.args([&address, &invitation, "known", PASSWORD]).arg(pictures.path());
+    let output = script.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(said["errors"], json!([]), "{said}");
+    let text = |name: &str| said[name].as_str().unwrap();
+    assert!(said["own"][0].as_str().unwrap().starts_with("Phone"), "{said}");
+    assert!(text("account").contains("person-invited"), "{said}");
+    assert!(
+        !text("loggedOut").contains("Logged in as") && text("loggedIn").contains("Logged in as"),
+        "{said}"
+    );
+    assert!(said["unverified"]["url"].as_str().unwrap().ends_with("/login"), "{said}");
+    assert!(text("removed").contains("No account is logged in to by this passkey"), "{said}");
+
+    let accounts = admin.json("/v1/accounts");
+    let state_of = |account: &Value| {
+        let found = accounts["accounts"].as_array().unwrap().iter().find(|row| row["id"] == account["id"]);
+        ["hasPassword", "hasPasskey"].map(|member| found.unwrap()[member] == true)
+    };
+    assert_eq!((state_of(&made), state_of(&known)), ([false, true], [true, false]));
+    let events = admin.json("/v1/trials/_ledger/events?limit=1000");
+    let kinds_of = |account: &Value| -> Vec<String> {
+        let stream = format!("grant/{}", account["id"].as_str().unwrap());
+        let headers = events["events"].as_array().unwrap().iter().map(|event| &event["header"]);
+        let own = headers.filter(|header| header["subject"] == stream);
+        own.map(|header| header["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds_of(&made), ["role.granted", "account.passkey-registered"]);
+    let registered_and_removed = ["account.passkey-registered", "account.passkey-removed"];
+    assert_eq!(kinds_of(&known)[2..], registered_and_removed, "{events}");
+
+    // A form of another site's page changes nothing, nor does one without the text of ours.
+    let mut elsewhere = Browser::new();
+    log_in(&mut elsewhere, &service, "known", PASSWORD);
+    let to = format!("{}/account/passkeys/end", service.address());
+    let fields = [("form", "0".repeat(64)), ("credential", "Y3I".to_owned())];
+    let fields = fields.each_ref().map(|(name, value)| (*name, value.as_str()));
+    assert_eq!(elsewhere.submit(&to, &fields).status, 403);
+    let headers = [("origin", "https://evil.test"), ("sec-fetch-site", "cross-site")];
+    for to in ["login/challenge", "account/confirm"] {
+        let to = format!("{}/{to}", service.address());
+        let fields = [("form", ""), ("password", PASSWORD)];
+        assert!(matches!(elsewhere.submit_with(&to, &headers, &fields).status, 401 | 403), "{to}");
+    }
+    let log = service.log();
+    assert!(!log.contains(&invitation["/invitation/".len()..]), "the log holds the link");
 }

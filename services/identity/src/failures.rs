@@ -31,10 +31,12 @@ struct Gathered {
 /// What an attempt failed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure<'a> {
-    /// No account has this name, or none that can be logged in to.
+    /// No account has this name or passkey, or none that can be logged in to.
     Unknown,
     /// A wrong password for this actor's account.
     Password(&'a str),
+    /// A passkey of this actor's account did not answer as it should.
+    Passkey(&'a str),
     /// It was refused unseen.
     LockedOut,
     /// What a provider answered was not taken.
@@ -46,6 +48,7 @@ impl Failure<'_> {
         match self {
             Self::Unknown => "unknown",
             Self::Password(_) => "password",
+            Self::Passkey(_) => "passkey",
             Self::LockedOut => "locked-out",
             Self::Provider => "provider",
         }
@@ -63,7 +66,7 @@ impl Failures {
         match failure {
             Failure::Unknown | Failure::Provider => gathered.unknown += 1,
             Failure::LockedOut => gathered.locked_out += 1,
-            Failure::Password(actor) => {
+            Failure::Password(actor) | Failure::Passkey(actor) => {
                 if gathered.accounts.len() < NAMED || gathered.accounts.contains_key(actor) {
                     *gathered.accounts.entry(actor.to_owned()).or_default() += 1;
                 }

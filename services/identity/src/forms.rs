@@ -16,13 +16,17 @@ use trialseal_access::Token;
 use trialseal_access::http::session_token;
 use trialseal_access::{Permission, Principal};
 use trialseal_runtime::problem::{Problem, ProblemKind};
+use trialseal_store::{AccountRow, SessionRow};
 
 use crate::Identity;
 use crate::problems::{forbidden, of_store};
+use crate::sessions::principal_of;
 
 /// Somebody who has logged in, with the text that their forms repeat.
 pub(crate) struct LoggedIn {
     pub(crate) principal: Principal,
+    pub(crate) account: AccountRow,
+    pub(crate) session: SessionRow,
     pub(crate) form_token: String,
 }
 
@@ -57,16 +61,14 @@ impl Identity {
     /// Who has logged in with the browser that a request comes from; `None` where nobody has.
     pub(crate) async fn of_browser(&self, request: &HttpRequest) -> Result<Option<LoggedIn>, Problem> {
         let Some(cookie) = session_token(request)? else { return Ok(None) };
-        let principal = self.logged_in(&cookie.hash()).await.map_err(|error| of_store(&error))?;
-        Ok(principal.map(|principal| LoggedIn { principal, form_token: form_token(&cookie) }))
+        let found = self.session_of(&cookie.hash()).await.map_err(|error| of_store(&error))?;
+        let Some((session, account)) = found else { return Ok(None) };
+        let principal = principal_of(&account).map_err(|error| of_store(&error))?;
+        Ok(Some(LoggedIn { principal, account, session, form_token: form_token(&cookie) }))
     }
 
-    /// Who sends a form that changes something: an administrator, from a page that was shown to them.
-    pub(crate) async fn administrator(
-        &self,
-        request: &HttpRequest,
-        sent: &str,
-    ) -> Result<Principal, Problem> {
+    /// Who sends a form that changes something, from a page that was shown to them.
+    pub(crate) async fn sender(&self, request: &HttpRequest, sent: &str) -> Result<LoggedIn, Problem> {
         self.same_origin(request)?;
         let logged_in = self.of_browser(request).await?.ok_or_else(|| {
             Problem::new(ProblemKind::Unauthenticated, "You have not logged in, or not for a while.")
@@ -74,6 +76,16 @@ impl Identity {
         if logged_in.form_token != sent {
             return Err(forbidden("This form was not sent from a page that was shown to you."));
         }
+        Ok(logged_in)
+    }
+
+    /// As [`Self::sender`], of an administrator.
+    pub(crate) async fn administrator(
+        &self,
+        request: &HttpRequest,
+        sent: &str,
+    ) -> Result<Principal, Problem> {
+        let logged_in = self.sender(request, sent).await?;
         if !logged_in.principal.may(Permission::ManageAccess) {
             return Err(forbidden("Your role gives no roles to others."));
         }

@@ -37,7 +37,7 @@ impl By {
     }
 
     /// Whose account it is.
-    fn holder(account: &AccountRow) -> Result<Self, StoreError> {
+    pub(crate) fn holder(account: &AccountRow) -> Result<Self, StoreError> {
         let (id, organisation) = (account.actor.clone(), account.organisation.clone());
         Ok(Self { actor: Actor { id, role: role_of(&account.role)?, organisation }, request: None })
     }

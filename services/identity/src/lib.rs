@@ -1,4 +1,4 @@
-//! Who people and systems are: bearer tokens, accounts with passwords, logins at an OpenID Connect provider, sessions of
+//! Who people and systems are: bearer tokens, accounts with passwords and passkeys, logins at an OpenID Connect provider, sessions of
 //! browsers; and the record of who was given which role, when it was taken back, and who tried to get in in vain.
 //!
 //! What it is not: the place that says what a role may do; that is `access`, for the doors of the service, and `record`,
@@ -18,6 +18,7 @@ mod holders;
 mod http;
 mod login;
 mod oidc;
+mod passkeys;
 mod password;
 mod problems;
 mod sessions;
@@ -47,7 +48,7 @@ pub use tokens::{InvalidGrant, NewToken};
 pub struct IdentityParts {
     /// Bearer tokens.
     pub tokens: Arc<dyn Tokens>,
-    /// Accounts, invitations and sessions.
+    /// Accounts, invitations, sessions and passkeys.
     pub accounts: Arc<dyn Accounts>,
     /// The record, to tell who had access.
     pub events: Arc<dyn Events>,
@@ -73,6 +74,7 @@ pub struct Identity {
     passwords: password::Passwords,
     attempts: attempts::Attempts,
     failures: failures::Failures,
+    challenges: passkeys::Challenges,
 }
 
 impl Identity {
@@ -84,6 +86,7 @@ impl Identity {
             passwords,
             attempts: attempts::Attempts::default(),
             failures: failures::Failures::default(),
+            challenges: passkeys::Challenges::default(),
         }
     }
 

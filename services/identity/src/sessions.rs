@@ -29,6 +29,7 @@ impl Identity {
             expires: now + LIFE_HOURS * 3_600_000_000,
             // Not the one of this moment: where the password was replaced since it was checked, the session is over.
             epoch: account.epoch,
+            confirmed: now,
         };
         self.parts.accounts.begin_session(&row).await.map_err(|error| of_store(&error))?;
         Ok(cookie)
@@ -47,6 +48,15 @@ impl Identity {
 
     /// Who has logged in with this cookie.
     pub(crate) async fn logged_in(&self, hash: &[u8; 32]) -> Result<Option<Principal>, StoreError> {
+        let found = self.session_of(hash).await?;
+        found.map(|(_, account)| principal_of(&account)).transpose()
+    }
+
+    /// The session of this cookie, and its account.
+    pub(crate) async fn session_of(
+        &self,
+        hash: &[u8; 32],
+    ) -> Result<Option<(SessionRow, AccountRow)>, StoreError> {
         let (accounts, now) = (&self.parts.accounts, self.parts.clock.now());
         let Some(session) = accounts.session(hash).await? else { return Ok(None) };
         if session.expires <= now || session.seen + IDLE_MICROS <= now {
@@ -57,7 +67,7 @@ impl Identity {
         if session.seen + SEEN_MICROS <= now {
             accounts.see_session(hash, now).await?;
         }
-        principal_of(&account).map(Some)
+        Ok(Some((session, account)))
     }
 
     /// Ends the sessions and invitations whose time is over.

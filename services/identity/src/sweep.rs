@@ -48,6 +48,7 @@ impl Identity {
                 self.parts.tokens.note_token(&row.hash, Known::Revoked).await?;
             }
         }
+        self.tell_of_ended_passkeys().await?;
         for row in self.parts.accounts.accounts().await? {
             if row.known == Known::Not {
                 self.record_granted(Grant::of_account(&row)?, &By::service()).await?;
@@ -58,6 +59,16 @@ impl Identity {
                 self.parts.accounts.note_account(row.id, Known::Revoked).await?;
             } else if row.withdrawn && row.known != Known::Revoked {
                 self.tell_of_withdrawn(row.id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_of_ended_passkeys(&self) -> Result<(), Failed> {
+        let accounts = &self.parts.accounts;
+        for passkey in accounts.passkeys().await?.iter().filter(|passkey| passkey.ended) {
+            if let Some(account) = accounts.account(passkey.account).await? {
+                self.tell_of_removed(&account, passkey).await?;
             }
         }
         Ok(())

@@ -27,6 +27,13 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     pub(crate) async fn new(provider: impl FnOnce(Arc<dyn Clock>) -> Option<Provider>) -> Self {
+        Self::at(None, provider).await
+    }
+
+    pub(crate) async fn at(
+        address: Option<&str>,
+        provider: impl FnOnce(Arc<dyn Clock>) -> Option<Provider>,
+    ) -> Self {
         let store = Arc::new(MemoryStore::new("ledger.example.org/identity"));
         let clock = Arc::new(ManualClock::new(NOW));
         let dir = tempfile::tempdir().unwrap();
@@ -49,7 +56,7 @@ impl Ledger {
             vault: Arc::new(vault),
             clock: clock.clone(),
             ids: Arc::new(SeededIds::new(7)),
-            address: None,
+            address: address.map(str::to_owned),
             provider: provider(clock.clone()),
             proxies: vec![HOME],
         });

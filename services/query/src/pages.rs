@@ -1,4 +1,4 @@
-//! Pages for people, made by the server: no build step, nothing from elsewhere, and no script but for signing, which passkeys cannot do
+//! Pages for people, made by the server: no build step, nothing from elsewhere, and no script but where passkeys are used, which cannot do
 //! without.
 
 mod api;

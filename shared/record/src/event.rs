@@ -41,8 +41,8 @@ pub use erasure::{
 };
 pub use import::{DataImported, ImportCompleted, ImportStarted};
 pub use ledger::{
-    AccountInvited, FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, PasswordChosen, PolicyChanged,
-    RoleGranted, RoleRevoked,
+    AccountInvited, FailedAccount, KeyRegistered, KeyRevoked, LoginFailed, PasskeyRegistered, PasskeyRemoved,
+    PasswordChosen, PolicyChanged, RoleGranted, RoleRevoked,
 };
 pub use participant::{
     AdverseEventReported, ConsentSigned, ConsentWithdrawn, ParticipantCompleted, ParticipantDiscontinued,
@@ -170,6 +170,8 @@ events! {
     "role.revoked" v 1 => RoleRevoked,
     "account.invited" v 1 => AccountInvited,
     "account.password-chosen" v 1 => PasswordChosen,
+    "account.passkey-registered" v 1 => PasskeyRegistered,
+    "account.passkey-removed" v 1 => PasskeyRemoved,
     "login.failed" v 1 => LoginFailed,
     "delegation.granted" v 1 => DelegationGranted,
     "delegation.ended" v 1 => DelegationEnded,

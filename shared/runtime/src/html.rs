@@ -62,8 +62,13 @@ pub fn page_of(status: StatusCode, title: &str, origin: &str, main: &str) -> Htt
 
 /// As [`page`], with a script file of our own; `script` is its address.
 pub fn page_with_script(title: &str, origin: &str, main: &str, script: &str) -> HttpResponse {
+    page_of_with_script(StatusCode::OK, (title, origin, main), script)
+}
+
+/// As [`page_with_script`], of another status than 200; the page is its title, the origin and what it holds.
+pub fn page_of_with_script(status: StatusCode, page: (&str, &str, &str), script: &str) -> HttpResponse {
     let script = format!("<script type=\"module\" src=\"{}\"></script>", escape(script));
-    answer(StatusCode::OK, POLICY_WITH_SCRIPT, &script, (title, origin, main))
+    answer(status, POLICY_WITH_SCRIPT, &script, page)
 }
 
 fn answer(status: StatusCode, policy: &str, head: &str, page: (&str, &str, &str)) -> HttpResponse {

@@ -64,6 +64,14 @@ impl Answer<'_> {
         ensure(verifies, Code::AssertionSignature)
     }
 
+    /// Checks that it was given on a page of this very origin, and not only on one of the passkey's domain.
+    pub fn check_origin(&self, origin: &str) -> Result<()> {
+        let client_data = part(self.client_data).at("clientDataJSON")?;
+        let data = canonical::parse(&client_data, CLIENT_DATA_DEPTH).at("clientDataJSON")?;
+        let is_it = data["origin"].as_str().is_some_and(|given| given.eq_ignore_ascii_case(origin));
+        ensure(is_it, Code::AssertionRelyingParty).at("origin")
+    }
+
     fn key(&self) -> Result<VerifyingKey> {
         let malformed = || Refused::new(Code::KeyMalformed);
         let coordinate = |text: &str| -> Result<[u8; 32]> {

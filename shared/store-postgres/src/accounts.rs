@@ -1,8 +1,10 @@
-//! Accounts of people, invitations and sessions.
+//! Accounts of people, invitations, sessions and passkeys.
 
 use async_trait::async_trait;
 use sqlx::{query, query_as};
-use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, SessionRow, StoreError, columns};
+use trialseal_store::{
+    AccountRow, Accounts, Chosen, InvitationRow, Known, PasskeyRow, SessionRow, StoreError, columns,
+};
 use uuid::Uuid;
 
 use crate::PostgresStore;
@@ -186,36 +188,57 @@ impl Accounts for PostgresStore {
         self.pool.optional(row).await?.map(columns::invitation).transpose()
     }
 
-    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool> {
-        // One statement: of two that come at once, one finds the invitation gone.
+    async fn take_up(&self, invitation: &InvitationRow, chosen: &Chosen) -> Result<bool> {
+        let mut session = self.pool.session().await?;
+        session.begin().await?;
+        // Of two that come at once, one waits here for the other, and finds the invitation gone.
+        let end = query("DELETE FROM invitation WHERE ledger = $1 AND hash = $2")
+            .bind(self.ledger)
+            .bind(invitation.hash.as_slice());
+        if session.execute(end).await? == 0 {
+            return Ok(false);
+        }
+        let password = match chosen {
+            Chosen::Password(hash) => Some(hash.as_str()),
+            Chosen::Passkey(_) => None,
+        };
         let take = query(
-            "WITH taken AS (DELETE FROM invitation WHERE ledger = $1 AND hash = $2 RETURNING account),
-                  ended AS (DELETE FROM session WHERE ledger = $1 AND account IN (SELECT account FROM taken))
-             UPDATE account SET password = $3, epoch = epoch + 1
-             WHERE ledger = $1 AND id IN (SELECT account FROM taken)",
+            "WITH s AS (DELETE FROM session WHERE ledger = $1 AND account = $2),
+                  p AS (DELETE FROM passkey WHERE ledger = $1 AND account = $2)
+             UPDATE account SET password = $3, epoch = epoch + 1 WHERE ledger = $1 AND id = $2",
         )
         .bind(self.ledger)
-        .bind(invitation.hash.as_slice())
+        .bind(invitation.account)
         .bind(password);
-        Ok(self.pool.execute(take).await? > 0)
+        session.execute(take).await?;
+        if let Chosen::Passkey(passkey) = chosen {
+            // Of the epoch that began a moment ago.
+            if session.execute(adding(self.ledger, passkey, None)).await? == 0 {
+                return Ok(false);
+            }
+        }
+        session.commit().await?;
+        Ok(true)
     }
 
     async fn begin_session(&self, session: &SessionRow) -> Result<()> {
         let begin = query(
-            "INSERT INTO session (ledger, hash, account, seen, expires, epoch) VALUES ($1, $2, $3, $4, $5, $6)",
+            "INSERT INTO session (ledger, hash, account, seen, expires, epoch, confirmed)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
         )
         .bind(self.ledger)
         .bind(session.hash.as_slice())
         .bind(session.account)
         .bind(session.seen)
         .bind(session.expires)
-        .bind(session.epoch);
+        .bind(session.epoch)
+        .bind(session.confirmed);
         self.pool.execute(begin).await.map(|_| ())
     }
 
     async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
         let row = query_as(
-            "SELECT hash, account, seen, expires, epoch FROM session WHERE ledger = $1 AND hash = $2",
+            "SELECT hash, account, seen, expires, epoch, confirmed FROM session WHERE ledger = $1 AND hash = $2",
         )
         .bind(self.ledger)
         .bind(hash.as_slice());
@@ -228,6 +251,15 @@ impl Accounts for PostgresStore {
             .bind(hash.as_slice())
             .bind(seen);
         self.pool.execute(see).await.map(|_| ())
+    }
+
+    async fn confirm_session(&self, hash: &[u8; 32], confirmed: i64) -> Result<()> {
+        let confirm =
+            query("UPDATE session SET confirmed = greatest(confirmed, $3) WHERE ledger = $1 AND hash = $2")
+                .bind(self.ledger)
+                .bind(hash.as_slice())
+                .bind(confirmed);
+        self.pool.execute(confirm).await.map(|_| ())
     }
 
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
@@ -247,4 +279,72 @@ impl Accounts for PostgresStore {
         .bind(idle_since);
         self.pool.execute(end).await.map(|_| ())
     }
+
+    async fn add_passkey(&self, passkey: &PasskeyRow, epoch: i64) -> Result<bool> {
+        Ok(self.pool.execute(adding(self.ledger, passkey, Some(epoch))).await? > 0)
+    }
+
+    async fn passkey(&self, credential: &str) -> Result<Option<PasskeyRow>> {
+        let row = query_as(
+            "SELECT credential, account, x, y, label, added, ended FROM passkey
+             WHERE ledger = $1 AND credential = $2",
+        )
+        .bind(self.ledger)
+        .bind(credential);
+        Ok(self.pool.optional(row).await?.map(columns::passkey))
+    }
+
+    async fn passkeys(&self) -> Result<Vec<PasskeyRow>> {
+        let rows = query_as(
+            "SELECT credential, account, x, y, label, added, ended FROM passkey WHERE ledger = $1 ORDER BY credential",
+        )
+        .bind(self.ledger);
+        Ok(self.pool.all(rows).await?.into_iter().map(columns::passkey).collect())
+    }
+
+    async fn passkeys_of(&self, account: Uuid) -> Result<Vec<PasskeyRow>> {
+        let rows = query_as(
+            "SELECT credential, account, x, y, label, added, ended FROM passkey
+             WHERE ledger = $1 AND account = $2 ORDER BY credential",
+        )
+        .bind(self.ledger)
+        .bind(account);
+        Ok(self.pool.all(rows).await?.into_iter().map(columns::passkey).collect())
+    }
+
+    async fn end_passkey(&self, account: Uuid, credential: &str) -> Result<bool> {
+        let end =
+            query("UPDATE passkey SET ended = TRUE WHERE ledger = $1 AND account = $2 AND credential = $3")
+                .bind(self.ledger)
+                .bind(account)
+                .bind(credential);
+        Ok(self.pool.execute(end).await? > 0)
+    }
+
+    async fn forget_passkey(&self, credential: &str) -> Result<()> {
+        let forget = query("DELETE FROM passkey WHERE ledger = $1 AND credential = $2 AND ended")
+            .bind(self.ledger)
+            .bind(credential);
+        self.pool.execute(forget).await.map(|_| ())
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
+
+/// Adds a passkey, if its account can be logged in to and is of that epoch, where one is given.
+fn adding(ledger: i16, passkey: &PasskeyRow, epoch: Option<i64>) -> Query<'_> {
+    query(
+        "INSERT INTO passkey (ledger, credential, account, x, y, label, added)
+         SELECT $1, $2, $3, $4, $5, $6, $7
+         WHERE EXISTS (SELECT 1 FROM account WHERE ledger = $1 AND id = $3 AND epoch = coalesce($8, epoch) AND NOT disabled)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(ledger)
+    .bind(passkey.credential.as_str())
+    .bind(passkey.account)
+    .bind(passkey.x.as_str())
+    .bind(passkey.y.as_str())
+    .bind(passkey.label.as_str())
+    .bind(passkey.added)
+    .bind(epoch)
 }

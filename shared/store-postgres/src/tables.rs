@@ -18,6 +18,7 @@ pub(crate) const RECORD: Migrations = &[
     ("claims", include_str!("../../../migrations/postgres/0005_claims.sql")),
     ("reseals", include_str!("../../../migrations/postgres/0006_reseals.sql")),
     ("participants", include_str!("../../../migrations/postgres/0007_participants.sql")),
+    ("passkeys", include_str!("../../../migrations/postgres/0008_passkeys.sql")),
 ];
 
 /// The tables of the key store.

@@ -1,7 +1,9 @@
-//! Accounts of people, invitations and sessions.
+//! Accounts of people, invitations, sessions and passkeys.
 
 use async_trait::async_trait;
-use trialseal_store::{AccountRow, Accounts, InvitationRow, Known, SessionRow, StoreError, columns};
+use trialseal_store::{
+    AccountRow, Accounts, Chosen, InvitationRow, Known, PasskeyRow, SessionRow, StoreError, columns,
+};
 use uuid::Uuid;
 
 use crate::SqliteStore;
@@ -224,7 +226,7 @@ impl Accounts for SqliteStore {
         row.map_err(failed)?.map(columns::invitation).transpose()
     }
 
-    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool> {
+    async fn take_up(&self, invitation: &InvitationRow, chosen: &Chosen) -> Result<bool> {
         let mut tx = self.writer.begin().await.map_err(failed)?;
         let taken = sqlx::query("DELETE FROM invitation WHERE ledger = ?1 AND hash = ?2")
             .bind(self.ledger)
@@ -234,6 +236,10 @@ impl Accounts for SqliteStore {
         if taken.map_err(failed)?.rows_affected() == 0 {
             return Ok(false);
         }
+        let password = match chosen {
+            Chosen::Password(hash) => Some(hash.as_str()),
+            Chosen::Passkey(_) => None,
+        };
         sqlx::query("UPDATE account SET password = ?3, epoch = epoch + 1 WHERE ledger = ?1 AND id = ?2")
             .bind(self.ledger)
             .bind(invitation.account)
@@ -241,19 +247,28 @@ impl Accounts for SqliteStore {
             .execute(&mut *tx)
             .await
             .map_err(failed)?;
-        sqlx::query("DELETE FROM session WHERE ledger = ?1 AND account = ?2")
-            .bind(self.ledger)
-            .bind(invitation.account)
-            .execute(&mut *tx)
-            .await
-            .map_err(failed)?;
+        for end in [
+            "DELETE FROM session WHERE ledger = ?1 AND account = ?2",
+            "DELETE FROM passkey WHERE ledger = ?1 AND account = ?2",
+        ] {
+            let ended = sqlx::query(end).bind(self.ledger).bind(invitation.account).execute(&mut *tx).await;
+            ended.map_err(failed)?;
+        }
+        if let Chosen::Passkey(passkey) = chosen {
+            // Of the epoch that began a moment ago.
+            let add = adding(self.ledger, passkey, None).execute(&mut *tx).await;
+            if add.map_err(failed)?.rows_affected() == 0 {
+                return Ok(false);
+            }
+        }
         tx.commit().await.map_err(failed)?;
         Ok(true)
     }
 
     async fn begin_session(&self, session: &SessionRow) -> Result<()> {
         sqlx::query(
-            "INSERT INTO session (ledger, hash, account, seen, expires, epoch) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            "INSERT INTO session (ledger, hash, account, seen, expires, epoch, confirmed)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         )
         .bind(self.ledger)
         .bind(session.hash.as_slice())
@@ -261,6 +276,7 @@ impl Accounts for SqliteStore {
         .bind(session.seen)
         .bind(session.expires)
         .bind(session.epoch)
+        .bind(session.confirmed)
         .execute(&self.writer)
         .await
         .map_err(failed)?;
@@ -269,7 +285,7 @@ impl Accounts for SqliteStore {
 
     async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>> {
         let row = sqlx::query_as(
-            "SELECT hash, account, seen, expires, epoch FROM session WHERE ledger = ?1 AND hash = ?2",
+            "SELECT hash, account, seen, expires, epoch, confirmed FROM session WHERE ledger = ?1 AND hash = ?2",
         )
         .bind(self.ledger)
         .bind(hash.as_slice())
@@ -283,6 +299,17 @@ impl Accounts for SqliteStore {
             .bind(self.ledger)
             .bind(hash.as_slice())
             .bind(seen)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+
+    async fn confirm_session(&self, hash: &[u8; 32], confirmed: i64) -> Result<()> {
+        sqlx::query("UPDATE session SET confirmed = max(confirmed, ?3) WHERE ledger = ?1 AND hash = ?2")
+            .bind(self.ledger)
+            .bind(hash.as_slice())
+            .bind(confirmed)
             .execute(&self.writer)
             .await
             .map_err(failed)?;
@@ -315,4 +342,85 @@ impl Accounts for SqliteStore {
             .map_err(failed)?;
         Ok(())
     }
+
+    async fn add_passkey(&self, passkey: &PasskeyRow, epoch: i64) -> Result<bool> {
+        let added = adding(self.ledger, passkey, Some(epoch)).execute(&self.writer).await;
+        Ok(added.map_err(failed)?.rows_affected() > 0)
+    }
+
+    async fn passkey(&self, credential: &str) -> Result<Option<PasskeyRow>> {
+        let row = sqlx::query_as(
+            "SELECT credential, account, x, y, label, added, ended FROM passkey
+             WHERE ledger = ?1 AND credential = ?2",
+        )
+        .bind(self.ledger)
+        .bind(credential)
+        .fetch_optional(&self.readers)
+        .await;
+        Ok(row.map_err(failed)?.map(columns::passkey))
+    }
+
+    async fn passkeys(&self) -> Result<Vec<PasskeyRow>> {
+        let rows = sqlx::query_as(
+            "SELECT credential, account, x, y, label, added, ended FROM passkey WHERE ledger = ?1 ORDER BY credential",
+        )
+        .bind(self.ledger)
+        .fetch_all(&self.readers)
+        .await;
+        Ok(rows.map_err(failed)?.into_iter().map(columns::passkey).collect())
+    }
+
+    async fn passkeys_of(&self, account: Uuid) -> Result<Vec<PasskeyRow>> {
+        let rows = sqlx::query_as(
+            "SELECT credential, account, x, y, label, added, ended FROM passkey
+             WHERE ledger = ?1 AND account = ?2 ORDER BY credential",
+        )
+        .bind(self.ledger)
+        .bind(account)
+        .fetch_all(&self.readers)
+        .await;
+        Ok(rows.map_err(failed)?.into_iter().map(columns::passkey).collect())
+    }
+
+    async fn end_passkey(&self, account: Uuid, credential: &str) -> Result<bool> {
+        let ended = sqlx::query(
+            "UPDATE passkey SET ended = TRUE WHERE ledger = ?1 AND account = ?2 AND credential = ?3",
+        )
+        .bind(self.ledger)
+        .bind(account)
+        .bind(credential)
+        .execute(&self.writer)
+        .await;
+        Ok(ended.map_err(failed)?.rows_affected() > 0)
+    }
+
+    async fn forget_passkey(&self, credential: &str) -> Result<()> {
+        sqlx::query("DELETE FROM passkey WHERE ledger = ?1 AND credential = ?2 AND ended")
+            .bind(self.ledger)
+            .bind(credential)
+            .execute(&self.writer)
+            .await
+            .map_err(failed)?;
+        Ok(())
+    }
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Adds a passkey, if its account can be logged in to and is of that epoch, where one is given.
+fn adding(ledger: i64, passkey: &PasskeyRow, epoch: Option<i64>) -> Query<'_> {
+    sqlx::query(
+        "INSERT INTO passkey (ledger, credential, account, x, y, label, added)
+         SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
+         WHERE EXISTS (SELECT 1 FROM account WHERE ledger = ?1 AND id = ?3 AND epoch = coalesce(?8, epoch) AND NOT disabled)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(ledger)
+    .bind(passkey.credential.as_str())
+    .bind(passkey.account)
+    .bind(passkey.x.as_str())
+    .bind(passkey.y.as_str())
+    .bind(passkey.label.as_str())
+    .bind(passkey.added)
+    .bind(epoch)
 }

@@ -157,6 +157,7 @@ fn migrator() -> Migrator {
         ("claims", include_str!("../../../migrations/sqlite/0005_claims.sql")),
         ("reseals", include_str!("../../../migrations/sqlite/0006_reseals.sql")),
         ("participants", include_str!("../../../migrations/sqlite/0007_participants.sql")),
+        ("passkeys", include_str!("../../../migrations/sqlite/0008_passkeys.sql")),
     ];
     let migration = |(number, (name, sql)): (i64, (&'static str, &'static str))| {
         Migration::new(number, name.into(), MigrationType::Simple, sql.into_sql_str(), false)

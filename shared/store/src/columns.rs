@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::error::{Result, StoreError};
 use crate::rows::{
     AccountRow, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead, ModelRow,
-    SealRef, SealRow, SealedHead, SessionRow, StreamVersion, TimestampRow, TokenRow, TreeName,
+    PasskeyRow, SealRef, SealRow, SealedHead, SessionRow, StreamVersion, TimestampRow, TokenRow, TreeName,
 };
 
 /// `position, time, seal, seal_leaf, sealed` of a ledger.
@@ -77,8 +77,10 @@ pub type AccountColumns = (
 );
 /// `hash, account, expires` of an invitation.
 pub type InvitationColumns = (Vec<u8>, Uuid, i64);
-/// `hash, account, seen, expires, epoch` of a session.
-pub type SessionColumns = (Vec<u8>, Uuid, i64, i64, i64);
+/// `hash, account, seen, expires, epoch, confirmed` of a session.
+pub type SessionColumns = (Vec<u8>, Uuid, i64, i64, i64, i64);
+/// `credential, account, x, y, label, added, ended` of a passkey.
+pub type PasskeyColumns = (String, Uuid, String, String, String, i64, bool);
 
 /// A number as a column holds it.
 ///
@@ -370,8 +372,14 @@ pub fn invitation((hash, account, expires): InvitationColumns) -> Result<Invitat
 ///
 /// # Errors
 /// [`StoreError::Damaged`] where a column cannot be.
-pub fn session((hash, account, seen, expires, epoch): SessionColumns) -> Result<SessionRow> {
-    Ok(SessionRow { hash: bytes(&hash)?, account, seen, expires, epoch })
+pub fn session(columns: SessionColumns) -> Result<SessionRow> {
+    let (hash, account, seen, expires, epoch, confirmed) = columns;
+    Ok(SessionRow { hash: bytes(&hash)?, account, seen, expires, epoch, confirmed })
+}
+
+/// A passkey.
+pub fn passkey((credential, account, x, y, label, added, ended): PasskeyColumns) -> PasskeyRow {
+    PasskeyRow { credential, account, x, y, label, added, ended }
 }
 
 fn listed(trials: Option<String>) -> Result<Option<Vec<TrialId>>> {

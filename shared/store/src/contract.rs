@@ -90,6 +90,8 @@ macro_rules! contract_list {
             accounts_have_one_name_and_one_subject
             an_invitation_is_taken_up_once
             sessions_end
+            a_passkey_belongs_to_one_account
+            an_invitation_ends_what_was_logged_in_by
             a_withdrawn_account_has_no_sessions
             one_of_many_first_administrators_is_made
             no_data_key_lies_in_a_new_ledger

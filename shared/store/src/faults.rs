@@ -20,9 +20,9 @@ use crate::ports::{
     Store, Streams, Tokens,
 };
 use crate::rows::{
-    AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
-    ModelRow, ResealedBody, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion,
-    TimestampRow, TokenRow, TreeName, WriteBatch,
+    AccountRow, Chosen, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
+    LedgerHead, ModelRow, PasskeyRow, ResealedBody, SealRow, SealWrite, SealedHead, SessionRow, Standing,
+    StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 
 type Result<T, E = StoreError> = std::result::Result<T, E>;
@@ -219,12 +219,19 @@ announced!(Accounts {
     note_account(id: Uuid, known: Known) -> ();
     invite(invitation: &InvitationRow) -> ();
     invitation(hash: &[u8; 32]) -> Option<InvitationRow>;
-    take_up(invitation: &InvitationRow, password: &str) -> bool;
+    take_up(invitation: &InvitationRow, chosen: &Chosen) -> bool;
     begin_session(session: &SessionRow) -> ();
     session(hash: &[u8; 32]) -> Option<SessionRow>;
     see_session(hash: &[u8; 32], seen: i64) -> ();
+    confirm_session(hash: &[u8; 32], confirmed: i64) -> ();
     end_session(hash: &[u8; 32]) -> ();
     end_outdated(now: i64, idle_since: i64) -> ();
+    add_passkey(passkey: &PasskeyRow, epoch: i64) -> bool;
+    passkey(credential: &str) -> Option<PasskeyRow>;
+    passkeys() -> Vec<PasskeyRow>;
+    passkeys_of(account: Uuid) -> Vec<PasskeyRow>;
+    end_passkey(account: Uuid, credential: &str) -> bool;
+    forget_passkey(credential: &str) -> ();
 });
 
 announced!(Election {

@@ -36,9 +36,9 @@ pub use ports::{
 pub use progress::Progress;
 pub use record_digest::record_digest;
 pub use rows::{
-    AccountRow, CommandId, CommandRow, Digest, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
-    LedgerHead, ModelRow, NaturalKeyRow, NodeRow, ResealedBody, SealRef, SealRow, SealWrite, SealedHead,
-    SessionRow, Standing, StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
+    AccountRow, Chosen, CommandId, CommandRow, Digest, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
+    LedgerHead, ModelRow, NaturalKeyRow, NodeRow, PasskeyRow, ResealedBody, SealRef, SealRow, SealWrite,
+    SealedHead, SessionRow, Standing, StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 pub use writer::{
     Append, AppendError, Appended, AppendedEvent, Expected, NaturalKey, NewEvent, Writer, WriterSettings,

@@ -12,9 +12,9 @@ use uuid::Uuid;
 
 use crate::error::Result;
 use crate::rows::{
-    AccountRow, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow, LedgerHead,
-    ModelRow, ResealedBody, SealRow, SealWrite, SealedHead, SessionRow, Standing, StreamVersion,
-    TimestampRow, TokenRow, TreeName, WriteBatch,
+    AccountRow, Chosen, CommandId, CommandRow, Doc, EventRow, InvitationRow, JobRow, Known, LeafRow,
+    LedgerHead, ModelRow, PasskeyRow, ResealedBody, SealRow, SealWrite, SealedHead, SessionRow, Standing,
+    StreamVersion, TimestampRow, TokenRow, TreeName, WriteBatch,
 };
 
 /// Everything that is asked of storage, for one ledger.
@@ -274,7 +274,7 @@ pub trait Tokens: Send + Sync {
     async fn note_token(&self, hash: &[u8; 32], known: Known) -> Result<()>;
 }
 
-/// Accounts of people, with the invitations and sessions that belong to them.
+/// Accounts of people, with the invitations, sessions and passkeys that belong to them.
 #[async_trait]
 pub trait Accounts: Send + Sync {
     /// Adds an account. `false` where one has its login name, or its provider's subject.
@@ -303,23 +303,37 @@ pub trait Accounts: Send + Sync {
     async fn disable_account(&self, id: Uuid) -> Result<bool>;
     /// Notes how far the record knows of an account; never less far than before.
     async fn note_account(&self, id: Uuid, known: Known) -> Result<()>;
-    /// Invites an account's holder to choose a password; earlier invitations of the account end.
+    /// Invites an account's holder to choose what they log in by; earlier invitations of the account end.
     async fn invite(&self, invitation: &InvitationRow) -> Result<()>;
     /// An invitation that nobody has taken up.
     async fn invitation(&self, hash: &[u8; 32]) -> Result<Option<InvitationRow>>;
-    /// Takes an invitation up: it ends, the account gets this password, and all its sessions end, with those
-    /// that are about to begin. `false` where there is none.
-    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool>;
+    /// Takes an invitation up: it ends, the account is logged in to by what was chosen and by nothing else, and all its sessions
+    /// end, with those that are about to begin. `false` where there is none, or the passkey is there already.
+    async fn take_up(&self, invitation: &InvitationRow, chosen: &Chosen) -> Result<bool>;
     /// Begins a session.
     async fn begin_session(&self, session: &SessionRow) -> Result<()>;
     /// A session.
     async fn session(&self, hash: &[u8; 32]) -> Result<Option<SessionRow>>;
     /// Notes when a session was last seen.
     async fn see_session(&self, hash: &[u8; 32], seen: i64) -> Result<()>;
+    /// Notes when the holder of a session last showed who they are.
+    async fn confirm_session(&self, hash: &[u8; 32], confirmed: i64) -> Result<()>;
     /// Ends a session.
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()>;
     /// Ends the sessions and invitations whose time is over, and the sessions last seen before `idle_since`.
     async fn end_outdated(&self, now: i64, idle_since: i64) -> Result<()>;
+    /// Adds a passkey. `false` where its id is taken, or the account is disabled or not of that epoch any more.
+    async fn add_passkey(&self, passkey: &PasskeyRow, epoch: i64) -> Result<bool>;
+    /// A passkey by its id, ended or not.
+    async fn passkey(&self, credential: &str) -> Result<Option<PasskeyRow>>;
+    /// The passkeys of all accounts, ended or not, by id.
+    async fn passkeys(&self) -> Result<Vec<PasskeyRow>>;
+    /// The passkeys of an account, ended or not, by id.
+    async fn passkeys_of(&self, account: Uuid) -> Result<Vec<PasskeyRow>>;
+    /// Ends a passkey of an account: nobody logs in by it any more. `false` where it has none of that id.
+    async fn end_passkey(&self, account: Uuid, credential: &str) -> Result<bool>;
+    /// Removes a passkey that was ended.
+    async fn forget_passkey(&self, credential: &str) -> Result<()>;
 }
 
 /// Wrapped data keys that lay in the record's database before they had a store of their own.

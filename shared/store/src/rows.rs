@@ -441,4 +441,34 @@ pub struct SessionRow {
     pub expires: i64,
     /// The epoch that the account was in when its holder showed who they are.
     pub epoch: i64,
+    /// When they last showed it, in microseconds.
+    pub confirmed: i64,
+}
+
+/// A passkey by which the holder of an account logs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasskeyRow {
+    /// The id that its authenticator gave it, in base64url without padding.
+    pub credential: String,
+    /// The account.
+    pub account: Uuid,
+    /// A coordinate of its public key on P-256, in base64url without padding.
+    pub x: String,
+    /// The other.
+    pub y: String,
+    /// What its holder calls it.
+    pub label: String,
+    /// When it was added, in microseconds.
+    pub added: i64,
+    /// Whether it was removed, which the record is about to be told.
+    pub ended: bool,
+}
+
+/// What somebody chooses to log in by who takes up an invitation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Chosen {
+    /// The hash of a password, in the PHC string format.
+    Password(String),
+    /// A passkey.
+    Passkey(PasskeyRow),
 }

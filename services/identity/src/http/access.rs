@@ -147,9 +147,12 @@ impl Identity {
             "<h1>Access</h1><p>Every account and every token stands in the record, as does its end.</p><h2>Accounts</h2>",
         );
         let accounts = self.accounts_for(principal).await?;
+        let with_passkey = self.with_passkey().await?;
         let rows = accounts.iter().map(|account| {
             let name = account.login.as_deref().unwrap_or("at the provider");
-            let state = match (account.disabled, account.password.is_some() || account.subject.is_some()) {
+            let is_taken_up =
+                account.password.is_some() || account.subject.is_some() || with_passkey.contains(&account.id);
+            let state = match (account.disabled, is_taken_up) {
                 (true, _) => "disabled".to_owned(),
                 _ if account.withdrawn => {
                     format!("no role at the provider {}", end_form(form, "account", account.id, "Disable"))

@@ -16,7 +16,7 @@ use crate::Identity;
 use crate::accounts::{Invited, NewAccount};
 use crate::grants::time;
 
-/// A link to choose a password by.
+/// A link to choose a password or a passkey by.
 #[derive(Serialize, ToSchema)]
 struct Invitation {
     /// The account's id.
@@ -32,6 +32,7 @@ struct Invitation {
 /// An account.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "what it answers, of which nothing follows from another")]
 struct Account {
     /// Its id.
     id: Uuid,
@@ -53,6 +54,8 @@ struct Account {
     trials: Option<Vec<trialseal_record::TrialId>>,
     /// Whether its holder has chosen a password.
     has_password: bool,
+    /// Whether they have a passkey.
+    has_passkey: bool,
     /// Whether it has been disabled.
     disabled: bool,
     /// Whether the provider gives its holder no role at present.
@@ -60,7 +63,7 @@ struct Account {
 }
 
 impl Account {
-    fn of(row: AccountRow) -> Self {
+    fn of(row: AccountRow, has_passkey: bool) -> Self {
         Self {
             id: row.id,
             login: row.login,
@@ -70,6 +73,7 @@ impl Account {
             organisation: row.organisation,
             trials: row.trials,
             has_password: row.password.is_some(),
+            has_passkey,
             disabled: row.disabled,
             withdrawn: row.withdrawn,
         }
@@ -141,7 +145,13 @@ pub(super) async fn create(
 #[get("/v1/accounts")]
 pub(super) async fn list(principal: Principal, identity: Data<Identity>) -> Result<HttpResponse, Problem> {
     administrator(&principal)?;
-    let accounts = identity.accounts_for(&principal).await?.into_iter().map(Account::of).collect();
+    let with_passkey = identity.with_passkey().await?;
+    let accounts = identity.accounts_for(&principal).await?.into_iter();
+    let accounts = accounts.map(|row| {
+        let has_passkey = with_passkey.contains(&row.id);
+        Account::of(row, has_passkey)
+    });
+    let accounts = accounts.collect();
     Ok(HttpResponse::Ok().json(AccountList { accounts }))
 }
 

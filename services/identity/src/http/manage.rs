@@ -1,6 +1,8 @@
 //! What an administrator does, by the API or by the pages: first it is recorded, then it counts; and what is taken back
 //! stops counting first.
 
+use std::collections::HashSet;
+
 use trialseal_access::{Principal, Token};
 use trialseal_record::Role;
 use trialseal_runtime::problem::{Problem, ProblemKind};
@@ -124,6 +126,12 @@ impl Identity {
     pub(crate) async fn tokens_for(&self, principal: &Principal) -> Result<Vec<TokenRow>, Problem> {
         let rows = self.parts.tokens.tokens().await.map_err(|error| of_store(&error))?;
         Ok(rows.into_iter().filter(|row| covers(principal, row.trials.as_deref())).collect())
+    }
+
+    /// The accounts that can be logged in to by a passkey.
+    pub(crate) async fn with_passkey(&self) -> Result<HashSet<Uuid>, Problem> {
+        let passkeys = self.parts.accounts.passkeys().await.map_err(|error| of_store(&error))?;
+        Ok(passkeys.iter().filter(|passkey| !passkey.ended).map(|passkey| passkey.account).collect())
     }
 
     /// The accounts that an administrator has a say in.

@@ -156,7 +156,7 @@ impl Query {
     async fn trials(self: &Arc<Self>, principal: &Principal) -> Result<String, Problem> {
         let mut html = format!(
             "<h2>Trials</h2><form class=\"bar\" method=\"post\" action=\"/logout\"><span>Logged in as \
-             <strong>{}</strong></span><button>Log out</button></form>",
+             <strong>{}</strong></span> <a href=\"/account\">Your account</a><button>Log out</button></form>",
             escape(principal.role)
         );
         if principal.may(Permission::ManageAccess) {

@@ -11,10 +11,10 @@ use trialseal_record::ids::{StreamId, StreamKind, TrialId};
 use trialseal_seal::hash::Hash;
 use trialseal_store::memory::MemoryStore;
 use trialseal_store::{
-    AccountRow, Accounts, AppendTx, Appends, CommandId, CommandRow, Doc, Election, EventRow, Events,
+    AccountRow, Accounts, AppendTx, Appends, Chosen, CommandId, CommandRow, Doc, Election, EventRow, Events,
     FormerKeys, InvitationRow, JobRow, Jobs, Known, LeafRow, LedgerHead, ModelRow, ModelTx, Models,
-    ResealedBody, Reseals, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow, Standing,
-    Store, StoreError, StreamVersion, Streams, TimestampRow, TokenRow, Tokens, TreeName,
+    PasskeyRow, ResealedBody, Reseals, Result, SealRow, SealTx, SealWrite, SealedHead, Seals, SessionRow,
+    Standing, Store, StoreError, StreamVersion, Streams, TimestampRow, TokenRow, Tokens, TreeName,
 };
 use trialseal_vault::WrappedKey;
 use uuid::Uuid;
@@ -310,12 +310,19 @@ forward!(Accounts {
     note_account(id: Uuid, known: Known) -> Result<()>;
     invite(invitation: &InvitationRow) -> Result<()>;
     invitation(hash: &[u8; 32]) -> Result<Option<InvitationRow>>;
-    take_up(invitation: &InvitationRow, password: &str) -> Result<bool>;
+    take_up(invitation: &InvitationRow, chosen: &Chosen) -> Result<bool>;
     begin_session(session: &SessionRow) -> Result<()>;
     session(hash: &[u8; 32]) -> Result<Option<SessionRow>>;
     see_session(hash: &[u8; 32], seen: i64) -> Result<()>;
+    confirm_session(hash: &[u8; 32], confirmed: i64) -> Result<()>;
     end_session(hash: &[u8; 32]) -> Result<()>;
     end_outdated(now: i64, idle_since: i64) -> Result<()>;
+    add_passkey(passkey: &PasskeyRow, epoch: i64) -> Result<bool>;
+    passkey(credential: &str) -> Result<Option<PasskeyRow>>;
+    passkeys() -> Result<Vec<PasskeyRow>>;
+    passkeys_of(account: Uuid) -> Result<Vec<PasskeyRow>>;
+    end_passkey(account: Uuid, credential: &str) -> Result<bool>;
+    forget_passkey(credential: &str) -> Result<()>;
 });
 forward!(Streams {
     streams(trial: &TrialId, kind: StreamKind, after: Option<StreamId>, limit: u32) -> Result<Vec<StreamVersion>>;

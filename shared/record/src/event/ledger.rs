@@ -2,7 +2,7 @@
 
 use crate::actor::Role;
 use crate::ids::{ParticipantId, TrialId};
-use crate::text::{Name, Text};
+use crate::text::{Name, Sha256Hex, Text};
 use crate::values::{AccessMeans, CommandPolicy, KeyPurpose, PermissionPolicy, value};
 
 value! {
@@ -75,6 +75,20 @@ value! {
         pub replaces: bool,
     }
 
+    /// A passkey was added, by which the holder of an account logs in. In the stream of the account's grant.
+    pub struct PasskeyRegistered {
+        /// SHA-256 of its id.
+        pub passkey: Sha256Hex,
+        /// Whether that was by a link, with which everything ends that the account was logged in to by before.
+        pub by_link: bool,
+    }
+
+    /// A passkey of an account was removed. In the stream of the account's grant.
+    pub struct PasskeyRemoved {
+        /// SHA-256 of its id.
+        pub passkey: Sha256Hex,
+    }
+
     /// Attempts to log in failed. Attempts of some time are told together, so that nobody can fill the record with them.
     pub struct LoginFailed {
         /// When the first of them was, in UTC.
@@ -83,7 +97,7 @@ value! {
         pub until: Text,
         /// How many.
         pub attempts: u64,
-        /// How many of them named no account there is, or came from a provider whose answer was not taken. Names are not
+        /// How many of them named no account or passkey there is, or came from a provider whose answer was not taken. Names are not
         /// kept: people type passwords there.
         pub unknown: u64,
         /// How many were refused unseen, as there had been too many before.

@@ -1,4 +1,4 @@
-//! Accounts, invitations and sessions.
+//! Accounts, invitations, sessions and passkeys.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::fixture::{bytes, trial};
 use crate::Store;
-use crate::rows::{AccountRow, InvitationRow, Known, SessionRow};
+use crate::rows::{AccountRow, Chosen, InvitationRow, Known, PasskeyRow, SessionRow};
 
 fn account(number: u128, login: Option<&str>, subject: Option<(&str, &str)>) -> AccountRow {
     AccountRow {
@@ -79,15 +79,18 @@ pub async fn an_invitation_is_taken_up_once(store: Arc<dyn Store>) {
     store.invite(&invitation(2)).await.unwrap();
     assert_eq!(store.invitation(&bytes(1)).await.unwrap(), None);
     assert_eq!(store.invitation(&bytes(2)).await.unwrap(), Some(invitation(2)));
-    let session = SessionRow { hash: bytes(7), account: one.id, seen: 1, expires: 100, epoch: 0 };
+    let session =
+        SessionRow { hash: bytes(7), account: one.id, seen: 1, expires: 100, epoch: 0, confirmed: 1 };
     store.begin_session(&session).await.unwrap();
-    assert!(!store.take_up(&invitation(1), "wrong").await.unwrap());
+    assert!(!store.take_up(&invitation(1), &Chosen::Password("wrong".into())).await.unwrap());
     assert_eq!(store.session(&bytes(7)).await.unwrap(), Some(session));
 
     let takes: Vec<_> = (0..4)
         .map(|_| {
             let (store, invitation) = (Arc::clone(&store), invitation(2));
-            tokio::spawn(async move { store.take_up(&invitation, "hash-1").await.unwrap() })
+            tokio::spawn(async move {
+                store.take_up(&invitation, &Chosen::Password("hash-1".into())).await.unwrap()
+            })
         })
         .collect();
     let mut taken = 0;
@@ -108,6 +111,76 @@ pub async fn an_invitation_is_taken_up_once(store: Arc<dyn Store>) {
     assert_eq!((renewed.password.as_deref(), renewed.epoch), (Some("hash-2"), 1), "it is the same password");
 }
 
+fn passkey(number: u8, account: u128) -> PasskeyRow {
+    PasskeyRow {
+        credential: format!("credential-{number}"),
+        account: Uuid::from_u128(account),
+        x: format!("x-{number}"),
+        y: format!("y-{number}"),
+        label: "Zürich".into(),
+        added: 70,
+        ended: false,
+    }
+}
+
+/// A passkey is one account's, added while that is what it was; it is ended first and then removed.
+pub async fn a_passkey_belongs_to_one_account(store: Arc<dyn Store>) {
+    for number in 1..=2 {
+        store.add_account(&account(number, Some(&format!("login-{number}")), None)).await.unwrap();
+    }
+    assert!(!store.add_passkey(&passkey(1, 1), 1).await.unwrap(), "of another epoch");
+    assert!(!store.add_passkey(&passkey(1, 3), 0).await.unwrap(), "of no account");
+    assert!(store.add_passkey(&passkey(1, 1), 0).await.unwrap());
+    assert!(!store.add_passkey(&passkey(1, 2), 0).await.unwrap(), "its id is taken");
+    assert!(store.add_passkey(&passkey(2, 2), 0).await.unwrap());
+    assert!(store.add_passkey(&passkey(3, 1), 0).await.unwrap());
+    assert_eq!(store.passkey("credential-1").await.unwrap(), Some(passkey(1, 1)));
+    assert_eq!(store.passkey("credential-9").await.unwrap(), None);
+    assert_eq!(store.passkeys().await.unwrap(), [passkey(1, 1), passkey(2, 2), passkey(3, 1)]);
+    assert_eq!(store.passkeys_of(Uuid::from_u128(1)).await.unwrap(), [passkey(1, 1), passkey(3, 1)]);
+
+    assert!(!store.end_passkey(Uuid::from_u128(2), "credential-1").await.unwrap(), "somebody else's");
+    store.forget_passkey("credential-1").await.unwrap();
+    assert!(store.end_passkey(Uuid::from_u128(1), "credential-1").await.unwrap());
+    let ended = PasskeyRow { ended: true, ..passkey(1, 1) };
+    assert_eq!(store.passkey("credential-1").await.unwrap(), Some(ended));
+    store.forget_passkey("credential-1").await.unwrap();
+    assert_eq!(store.passkey("credential-1").await.unwrap(), None);
+    store.disable_account(Uuid::from_u128(1)).await.unwrap();
+    assert!(!store.add_passkey(&passkey(1, 1), 0).await.unwrap(), "of a disabled account");
+}
+
+/// Whoever takes an invitation up logs in by what they chose, and by nothing of before.
+pub async fn an_invitation_ends_what_was_logged_in_by(store: Arc<dyn Store>) {
+    let password = |hash: &str| Chosen::Password(hash.into());
+    let (one, two) = (account(1, Some("one"), None), account(2, Some("two"), None));
+    let invitation = |number| InvitationRow { hash: bytes(number), account: one.id, expires: 60 };
+    for account in [&one, &two] {
+        store.add_account(account).await.unwrap();
+    }
+    store.invite(&invitation(1)).await.unwrap();
+    assert!(store.take_up(&invitation(1), &password("hash-1")).await.unwrap());
+    assert!(store.add_passkey(&passkey(1, 1), 1).await.unwrap());
+    assert!(store.add_passkey(&passkey(2, 2), 0).await.unwrap());
+
+    store.invite(&invitation(2)).await.unwrap();
+    let taken = Chosen::Passkey(passkey(2, 1));
+    assert!(!store.take_up(&invitation(2), &taken).await.unwrap(), "somebody else's passkey");
+    let before = store.account(one.id).await.unwrap().unwrap();
+    assert_eq!((before.password.as_deref(), before.epoch), (Some("hash-1"), 1), "nothing has changed");
+    assert!(store.invitation(&bytes(2)).await.unwrap().is_some());
+    // The same passkey as before is one that was chosen anew.
+    assert!(store.take_up(&invitation(2), &Chosen::Passkey(passkey(1, 1))).await.unwrap());
+    let after = store.account(one.id).await.unwrap().unwrap();
+    assert_eq!((after.password, after.epoch), (None, 2));
+    assert_eq!(store.passkeys_of(one.id).await.unwrap(), [passkey(1, 1)]);
+
+    store.invite(&invitation(3)).await.unwrap();
+    assert!(store.take_up(&invitation(3), &password("hash-2")).await.unwrap());
+    assert_eq!(store.passkeys_of(one.id).await.unwrap(), []);
+    assert_eq!(store.passkeys_of(two.id).await.unwrap(), [passkey(2, 2)], "somebody else's stays");
+}
+
 /// A session ends by itself, by somebody's doing, and with its account.
 pub async fn sessions_end(store: Arc<dyn Store>) {
     for number in 1..=2 {
@@ -119,6 +192,7 @@ pub async fn sessions_end(store: Arc<dyn Store>) {
         seen,
         expires,
         epoch: 3,
+        confirmed: 10,
     };
     let (idle, over, ended, kept, disabled) = (
         session(1, 1, 10, 100),
@@ -133,13 +207,17 @@ pub async fn sessions_end(store: Arc<dyn Store>) {
     store.invite(&InvitationRow { hash: bytes(1), account: Uuid::from_u128(1), expires: 60 }).await.unwrap();
     store.see_session(&kept.hash, 55).await.unwrap();
     store.see_session(&kept.hash, 20).await.unwrap();
+    store.confirm_session(&kept.hash, 54).await.unwrap();
     store.end_session(&ended.hash).await.unwrap();
     store.disable_account(Uuid::from_u128(2)).await.unwrap();
     store.end_outdated(60, 50).await.unwrap();
     for row in [&idle, &over, &ended, &disabled] {
         assert_eq!(store.session(&row.hash).await.unwrap(), None);
     }
-    assert_eq!(store.session(&kept.hash).await.unwrap(), Some(SessionRow { seen: 55, ..kept }));
+    assert_eq!(
+        store.session(&kept.hash).await.unwrap(),
+        Some(SessionRow { seen: 55, confirmed: 54, ..kept })
+    );
     assert_eq!(store.invitation(&bytes(1)).await.unwrap(), None);
 }
 
@@ -149,7 +227,10 @@ pub async fn a_withdrawn_account_has_no_sessions(store: Arc<dyn Store>) {
     store.add_account(&one).await.unwrap();
     for account in [one.id, Uuid::from_u128(2)] {
         let hash = bytes(if account == one.id { 1 } else { 2 });
-        store.begin_session(&SessionRow { hash, account, seen: 1, expires: 100, epoch: 0 }).await.unwrap();
+        store
+            .begin_session(&SessionRow { hash, account, seen: 1, expires: 100, epoch: 0, confirmed: 1 })
+            .await
+            .unwrap();
     }
     store.withdraw_account(one.id, 200).await.unwrap();
     let withdrawn = AccountRow { issued: 200, withdrawn: true, epoch: 1, ..one.clone() };

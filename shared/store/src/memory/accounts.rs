@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{MemoryStore, read, write};
 use crate::error::Result;
 use crate::ports::Accounts;
-use crate::rows::{AccountRow, InvitationRow, Known, SessionRow};
+use crate::rows::{AccountRow, Chosen, InvitationRow, Known, PasskeyRow, SessionRow};
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -16,6 +16,8 @@ pub(super) struct State {
     /// By account.
     invitations: BTreeMap<Uuid, InvitationRow>,
     sessions: BTreeMap<[u8; 32], SessionRow>,
+    /// By id.
+    passkeys: BTreeMap<String, PasskeyRow>,
 }
 
 impl MemoryStore {
@@ -128,16 +130,28 @@ impl Accounts for MemoryStore {
         Ok(registry.people.invitations.values().find(|invitation| invitation.hash == *hash).cloned())
     }
 
-    async fn take_up(&self, invitation: &InvitationRow, password: &str) -> Result<bool> {
+    async fn take_up(&self, invitation: &InvitationRow, chosen: &Chosen) -> Result<bool> {
         let people = &mut write(&self.registry).people;
         let id = invitation.account;
         if people.invitations.get(&id).is_none_or(|there| there.hash != invitation.hash) {
             return Ok(false);
         }
+        let (password, passkey) = match chosen {
+            Chosen::Password(hash) => (Some(hash.clone()), None),
+            Chosen::Passkey(passkey) => (None, Some(passkey)),
+        };
+        let other = passkey.and_then(|passkey| people.passkeys.get(&passkey.credential));
+        if other.is_some_and(|other| other.account != id) {
+            return Ok(false);
+        }
         people.invitations.remove(&id);
         people.sessions.retain(|_, session| session.account != id);
+        people.passkeys.retain(|_, passkey| passkey.account != id);
+        if let Some(passkey) = passkey {
+            people.passkeys.insert(passkey.credential.clone(), passkey.clone());
+        }
         if let Some(account) = people.accounts.get_mut(&id) {
-            account.password = Some(password.to_owned());
+            account.password = password;
             account.epoch += 1;
         }
         Ok(true)
@@ -159,6 +173,13 @@ impl Accounts for MemoryStore {
         Ok(())
     }
 
+    async fn confirm_session(&self, hash: &[u8; 32], confirmed: i64) -> Result<()> {
+        if let Some(session) = write(&self.registry).people.sessions.get_mut(hash) {
+            session.confirmed = session.confirmed.max(confirmed);
+        }
+        Ok(())
+    }
+
     async fn end_session(&self, hash: &[u8; 32]) -> Result<()> {
         write(&self.registry).people.sessions.remove(hash);
         Ok(())
@@ -168,6 +189,42 @@ impl Accounts for MemoryStore {
         let people = &mut write(&self.registry).people;
         people.sessions.retain(|_, session| session.expires > now && session.seen >= idle_since);
         people.invitations.retain(|_, invitation| invitation.expires > now);
+        Ok(())
+    }
+
+    async fn add_passkey(&self, passkey: &PasskeyRow, epoch: i64) -> Result<bool> {
+        let people = &mut write(&self.registry).people;
+        let counts =
+            people.accounts.get(&passkey.account).is_some_and(|of| of.epoch == epoch && !of.disabled);
+        if !counts || people.passkeys.contains_key(&passkey.credential) {
+            return Ok(false);
+        }
+        people.passkeys.insert(passkey.credential.clone(), passkey.clone());
+        Ok(true)
+    }
+
+    async fn passkey(&self, credential: &str) -> Result<Option<PasskeyRow>> {
+        Ok(read(&self.registry).people.passkeys.get(credential).cloned())
+    }
+
+    async fn passkeys(&self) -> Result<Vec<PasskeyRow>> {
+        Ok(read(&self.registry).people.passkeys.values().cloned().collect())
+    }
+
+    async fn passkeys_of(&self, account: Uuid) -> Result<Vec<PasskeyRow>> {
+        let registry = read(&self.registry);
+        let own = registry.people.passkeys.values().filter(|passkey| passkey.account == account);
+        Ok(own.cloned().collect())
+    }
+
+    async fn end_passkey(&self, account: Uuid, credential: &str) -> Result<bool> {
+        let people = &mut write(&self.registry).people;
+        let passkey = people.passkeys.get_mut(credential).filter(|passkey| passkey.account == account);
+        Ok(passkey.map(|passkey| passkey.ended = true).is_some())
+    }
+
+    async fn forget_passkey(&self, credential: &str) -> Result<()> {
+        write(&self.registry).people.passkeys.retain(|id, passkey| id != credential || !passkey.ended);
         Ok(())
     }
 }
