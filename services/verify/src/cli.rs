@@ -53,7 +53,7 @@ pub enum Check {
         export_key: Option<String>,
         /// A key that senders sign their submissions with, by its `x`; may be given several times. Where any is given, a
         /// submission with another one is reported.
-        #[arg(long = "submission-key", value_name = "X")]
+        #[arg(long = "submission-key", value_name = "X", allow_hyphen_values = true)]
         submission_keys: Vec<String>,
     },
     /// A published log: everything in it is hashed again.
@@ -299,5 +299,30 @@ fn read_bounded(path: &Path, limit: u64) -> Result<Vec<u8>, String> {
         Err(format!("{} is larger than this program reads", path.display()))
     } else {
         Ok(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One in 64 does; what is written in base64url may.
+    #[test]
+    fn a_key_may_begin_with_a_hyphen() {
+        const X: &str = "-Jq0cPzVqVdYc6Qq0cPzVqVdYc6Qq0cPzVqVdYc6Qq0";
+        let arguments = [
+            "trialseal-verify",
+            "dataset",
+            "--trust",
+            "trust.txt",
+            "--submission-key",
+            X,
+            "--json",
+            "set.zip",
+        ];
+        let cli = Cli::try_parse_from(arguments).unwrap();
+        assert!(cli.json);
+        let Check::Dataset { submission_keys, path, .. } = cli.check else { panic!("it is a dataset") };
+        assert_eq!((submission_keys, path), (vec![X.to_owned()], PathBuf::from("set.zip")));
     }
 }
