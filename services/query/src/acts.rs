@@ -71,12 +71,16 @@ impl Query {
     }
 
     /// An event whose data are the trial's.
-    async fn event_of_trial(&self, row: &EventRow, header: &Header) -> Result<Event, Problem> {
+    pub(crate) async fn event_of_trial(&self, row: &EventRow, header: &Header) -> Result<Event, Problem> {
+        let event = self.event_of(row, header).await?;
+        event.ok_or_else(|| problems::damaged(&"the key of the trial's own events was destroyed"))
+    }
+
+    /// An event, checked against its header; `None` where its data were erased.
+    pub(crate) async fn event_of(&self, row: &EventRow, header: &Header) -> Result<Option<Event>, Problem> {
         let opened = body::open(&self.parts.vault, row, header).await.map_err(problems::body)?;
-        let Body::Readable { opening, data } = opened else {
-            return Err(problems::damaged(&"the key of the trial's own events was destroyed"));
-        };
+        let Body::Readable { opening, data } = opened else { return Ok(None) };
         body::check(row, header, &opening, &data).map_err(store)?;
-        body::event(header, data).map_err(|error| Problem::internal(&error))
+        body::event(header, data).map(Some).map_err(|error| Problem::internal(&error))
     }
 }

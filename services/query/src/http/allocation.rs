@@ -13,11 +13,10 @@ use trialseal_record::{Event, Name};
 use trialseal_runtime::problem::{Problem, ProblemKind};
 use trialseal_store::EventRow;
 use trialseal_store::access_log::Whose;
-use trialseal_store::body::{self, Body};
 use utoipa::ToSchema;
 
 use crate::Query;
-use crate::problems::{self, require, store};
+use crate::problems::{require, store};
 
 /// Events of a stream that are read at once.
 const PAGE: u32 = 500;
@@ -146,20 +145,17 @@ impl Query {
             if header.kind != ALLOCATED {
                 continue;
             }
-            let opened = body::open(&self.parts.vault, &row, &header).await.map_err(problems::body)?;
-            let Body::Readable { opening, data } = opened else {
-                answer.erased = Some(true);
-                continue;
-            };
-            body::check(&row, &header, &opening, &data).map_err(store)?;
-            let event = body::event(&header, data).map_err(|error| Problem::internal(&error))?;
-            if let Event::ParticipantAllocated(event) = event {
-                answer.allocation = Some(Allocated {
-                    trialseq: row.trialseq,
-                    arm_code: event.arm_code,
-                    randomisation_number: event.randomisation_number,
-                    kit: event.kit,
-                });
+            match self.event_of(&row, &header).await? {
+                Some(Event::ParticipantAllocated(event)) => {
+                    answer.allocation = Some(Allocated {
+                        trialseq: row.trialseq,
+                        arm_code: event.arm_code,
+                        randomisation_number: event.randomisation_number,
+                        kit: event.kit,
+                    });
+                }
+                Some(_) => {}
+                None => answer.erased = Some(true),
             }
         }
         Ok(answer)

@@ -11,14 +11,13 @@ use trialseal_record::Event;
 use trialseal_record::ids::{ParticipantId, StreamId, StreamKind, TrialId};
 use trialseal_runtime::problem::Problem;
 use trialseal_store::EventRow;
-use trialseal_store::body::{self, Body};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{MAX_LIMIT, limit};
 use crate::Query;
 use crate::entries::EventEntry;
-use crate::problems::{self, require, store};
+use crate::problems::{require, store};
 
 /// What an hour has, microseconds.
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -157,13 +156,9 @@ impl Query {
             if header.actor != actor {
                 continue;
             }
-            let opened = body::open(&self.parts.vault, &row, &header).await.map_err(problems::body)?;
-            let Body::Readable { opening, data } = opened else {
-                return Err(problems::damaged(&"the key of the trial's own events was destroyed"));
+            let Event::EmergencyAccessOpened(event) = self.event_of_trial(&row, &header).await? else {
+                continue;
             };
-            body::check(&row, &header, &opening, &data).map_err(store)?;
-            let event = body::event(&header, data).map_err(|error| Problem::internal(&error))?;
-            let Event::EmergencyAccessOpened(event) = event else { continue };
             let until = header.time.micros() + i64::from(u32::from(event.hours)) * HOUR_MICROS;
             if event.participant == participant && now < until {
                 return Ok(true);

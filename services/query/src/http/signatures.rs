@@ -15,11 +15,10 @@ use trialseal_seal::hash::Hash;
 use trialseal_seal::signature::{FORMAT, RecordDigest};
 use trialseal_store::EventRow;
 use trialseal_store::access_log::Whose;
-use trialseal_store::body::{self, Body};
 use utoipa::ToSchema;
 
 use crate::Query;
-use crate::problems::{self, store};
+use crate::problems::store;
 
 /// Events of a record that are read at once.
 const PAGE: u32 = 500;
@@ -186,17 +185,10 @@ impl Query {
         let mut among = Vec::new();
         for row in rows {
             let header = row.checked_header().map_err(store)?;
-            let event = if header.kind == KIND { self.signature(&row, &header).await? } else { None };
+            let event = if header.kind == KIND { self.event_of(&row, &header).await? } else { None };
             among.push((header, event));
         }
         Ok(among)
-    }
-
-    async fn signature(&self, row: &EventRow, header: &Header) -> Result<Option<Event>, Problem> {
-        let opened = body::open(&self.parts.vault, row, header).await.map_err(problems::body)?;
-        let Body::Readable { opening, data } = opened else { return Ok(None) };
-        body::check(row, header, &opening, &data).map_err(store)?;
-        body::event(header, data).map(Some).map_err(|error| Problem::internal(&error))
     }
 }
 
